@@ -1,0 +1,42 @@
+"""The command line: `winnow`, or `python -m flows`. Each command lives in `flows/commands/`; this file only names them.
+
+Errors meant for a person (Problem) are one message and exit code 2; anything else is a bug and shows its traceback.
+"""
+
+import sys
+
+import typer
+
+from flows.commands.demo import demo
+from flows.commands.doctor import doctor
+from flows.commands.lineage import lineage
+from flows.commands.run import run
+from flows.commands.show import show
+from flows.commands.upkeep import gc, verify
+from flows.commands.why import why
+from storage.problem import Problem
+
+app = typer.Typer(
+    name="winnow",
+    help="From a raw web crawl to a language model: every step a cached, resumable task over Parquet artifacts.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (demo, run, show, why, lineage, verify, gc, doctor):
+    app.command()(command)
+
+
+def main() -> None:
+    try:
+        app()
+    except Problem as problem:
+        print(f"winnow: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("winnow: stopped; what is finished is kept, run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

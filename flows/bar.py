@@ -1,0 +1,50 @@
+"""Progress in the terminal: a live bar where there is a terminal, else a line for each finished stage."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from storage.snapshot import Snapshot
+
+
+class Bar:
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<18}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("shards"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> "Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def advance(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=total)
+        self._progress.update(self._tasks[stage], completed=done, total=total)
+
+    def finish(self, stage: str, snapshot: Snapshot, cached: bool, seconds: float) -> None:
+        if stage in self._tasks:
+            self._progress.remove_task(self._tasks.pop(stage))
+        dropped = snapshot.rows - snapshot.kept
+        rows = f"{snapshot.rows:>9,} rows" + (f"  {dropped:>8,} dropped" if dropped else "")
+        how = "cached" if cached else f"{seconds:.1f} s"
+        self.console.print(f"  {stage:<18} {how:>8}  {rows:<37} {snapshot.reference}", style="dim" if cached else None)
+
+    def say(self, text: str) -> None:
+        self.console.print(f"  {text}", style="yellow", markup=False)

@@ -1,0 +1,21 @@
+"""`winnow demo`: the whole way on a made-up web, without network or data, ending with how right every step was."""
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import EngineOption, JsonOption, StoreOption, WorkersOption
+from flows.commands.run import execute
+
+
+def demo(
+    pages: Annotated[int | None, typer.Option("--pages", help="About how many pages the made-up web has.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed, another web.")] = None,
+    store: StoreOption = "./store",
+    engine: EngineOption = None,
+    workers: WorkersOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Simulate a small crawl whose truth is known, run the corpus flow on it, and report precision and recall of every step."""
+    sets = [f"simulate.{name}={value}" for name, value in (("pages", pages), ("seed", seed)) if value is not None]
+    execute("demo", None, sets, {"store": store, "engine": engine, "workers": workers}, json_)

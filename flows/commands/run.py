@@ -1,0 +1,65 @@
+"""`winnow run FLOW`: a flow with its parameters, in this terminal; also what `winnow demo` stands on."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+
+from flows.commands.options import EngineOption, JsonOption, StoreOption, WorkersOption
+from flows.parameters import parameters
+from flows.server import prefect_api, settle_environment
+from storage.problem import Problem
+
+
+def run(
+    flow: Annotated[str, typer.Argument(help="Which flow: corpus or demo.")],
+    config: Annotated[Path | None, typer.Option("--config", help="JSON file with the flow's parameters.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="One parameter: name=value or section.name=value. Repeatable.")
+    ] = None,
+    store: StoreOption = "./store",
+    engine: EngineOption = None,
+    workers: WorkersOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Run a flow: what is there already is left alone, what is missing is computed.
+
+    Example: winnow run corpus --set 'sources=["crawl/*.warc.gz"]' --set language.languages='["en","de"]'
+    """
+    execute(flow, config, set_ or [], {"store": store, "engine": engine, "workers": workers}, json_)
+
+
+def execute(name: str, config: Path | None, sets: list[str], options: dict[str, Any], as_json: bool) -> None:
+    """Check the parameters, find or start a Prefect API, run the flow, print what came out."""
+    settle_environment()
+    model, flow = _flow(name)
+    chosen = parameters(model, config, sets, options)
+    console = Console(stderr=True, highlight=False)
+    begun = time.monotonic()
+    with prefect_api() as address:
+        console.print(f"{name}: Prefect at {address.removesuffix('/api')}, store {options['store']}")
+        result: dict[str, Any] = flow(chosen)
+    seconds = time.monotonic() - begun
+    if as_json:
+        print(json.dumps({"flow": name, "state": "completed", "seconds": round(seconds, 1), "artifacts": result}))
+        return
+    cached = sum(one["cached"] for one in result.values())
+    console.print(f"{name}: done in {seconds:.0f} s, {cached} of {len(result)} stages cached. Look inside: winnow show corpus")
+
+
+def _flow(name: str) -> tuple[type[BaseModel], Callable[[Any], Any]]:
+    # Imported here: Prefect must see its environment first, and `winnow --help` need not wait for it.
+    if name == "corpus":
+        from flows.corpus import CorpusParameters, corpus
+
+        return CorpusParameters, corpus
+    if name == "demo":
+        from flows.demo import DemoParameters, demo
+
+        return DemoParameters, demo
+    raise Problem(f"there is no flow {name!r}; flows are corpus and demo")

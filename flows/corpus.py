@@ -1,0 +1,85 @@
+"""The corpus flow: from crawl files to a clean Parquet corpus. Penedo et al. 2024, "The FineWeb Datasets" (sections 3.1 to 3.7)."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from pydantic import Field
+from stages.corpus.blocklists import BLOCKLISTS, BlocklistsConfig, list_files
+from stages.corpus.c4 import C4, C4Config
+from stages.corpus.corpus import CORPUS, CorpusConfig
+from stages.corpus.extract import EXTRACT, ExtractConfig
+from stages.corpus.fineweb import FINEWEB, FinewebConfig
+from stages.corpus.gopher_quality import GOPHER_QUALITY, GopherQualityConfig
+from stages.corpus.gopher_repetition import GOPHER_REPETITION, GopherRepetitionConfig
+from stages.corpus.language import LANGUAGE, LanguageConfig, default_model
+from stages.corpus.pii import PII, PiiConfig
+from stages.corpus.records import RECORDS, RecordsConfig
+from stages.corpus.url import URL, UrlConfig
+
+from flows.crawl import crawl_files
+from flows.funnel import funnel, publish
+from flows.run import Mechanics, Run, open_run
+from stages.corpus.clusters import CLUSTERS, ClustersConfig
+from stages.corpus.dedup import DEDUP, DedupConfig
+from stages.corpus.minhash import SIGNATURES, SignaturesConfig
+
+
+class CorpusParameters(Mechanics):
+    """Which crawl to read, and the settings of every step on the way to the corpus."""
+
+    sources: list[str] = Field(min_length=1)
+    """Crawl files: paths, globs, s3:// or https:// URLs, or a Common Crawl dump id such as CC-MAIN-2024-10."""
+    files: int | None = Field(default=None, ge=1)
+    """At most this many files of a Common Crawl dump; empty: all."""
+    base_url: str = "https://data.commoncrawl.org/"
+    """Where Common Crawl dumps lie."""
+    language_model: str | None = None
+    """Path of a fastText language model; empty: lid.176.ftz, which is installed with Winnow."""
+    tokenizer: str | None = None
+    """Path of a tokenizer.json whose tokens are counted in the corpus; empty: token_count stays null."""
+
+    records: RecordsConfig = RecordsConfig()
+    url: UrlConfig = UrlConfig()
+    extract: ExtractConfig = ExtractConfig()
+    language: LanguageConfig = LanguageConfig()
+    gopher_repetition: GopherRepetitionConfig = GopherRepetitionConfig()
+    gopher_quality: GopherQualityConfig = GopherQualityConfig()
+    c4: C4Config = C4Config()
+    fineweb: FinewebConfig = FinewebConfig()
+    signatures: SignaturesConfig = SignaturesConfig()
+    clusters: ClustersConfig = ClustersConfig()
+    dedup: DedupConfig = DedupConfig()
+    pii: PiiConfig = PiiConfig()
+    corpus: CorpusConfig = CorpusConfig()
+
+
+@flow(name="corpus", persist_result=False)
+def corpus(parameters: CorpusParameters) -> dict[str, Any]:
+    """Crawl files to a FineWeb-grade corpus in Parquet; every step an artifact that can be looked into."""
+    with open_run("corpus", parameters.model_dump(mode="json"), parameters) as run:
+        return make_corpus(run, parameters)
+
+
+def make_corpus(run: Run, p: CorpusParameters) -> dict[str, Any]:
+    """The steps, in the order of the paper. Returns stage -> artifact, as `--json` prints it."""
+    files, crawl = crawl_files(run, p.sources, p.files, p.base_url)
+    lists = run.stage(BLOCKLISTS, BlocklistsConfig(), lists=list_files())
+    model = Path(p.language_model) if p.language_model else default_model()
+
+    records = run.stage(RECORDS, p.records, files, crawl=crawl)
+    pages = run.stage(URL, p.url, records, lists=lists)
+    texts = run.stage(EXTRACT, p.extract, pages, crawl=crawl)
+    texts = run.stage(LANGUAGE, p.language, texts, model=model)
+    texts = run.stage(GOPHER_REPETITION, p.gopher_repetition, texts)
+    texts = run.stage(GOPHER_QUALITY, p.gopher_quality, texts)
+    texts = run.stage(C4, p.c4, texts)
+    texts = run.stage(FINEWEB, p.fineweb, texts)
+    signatures = run.stage(SIGNATURES, p.signatures, texts)
+    clusters = run.stage(CLUSTERS, p.clusters, signatures=signatures)
+    texts = run.stage(DEDUP, p.dedup, texts, removed=clusters)
+    texts = run.stage(PII, p.pii, texts)
+    run.stage(CORPUS, p.corpus, texts, **({"tokenizer": Path(p.tokenizer)} if p.tokenizer else {}))
+
+    publish(funnel(list(run.made.values())))
+    return run.summary()

@@ -1,0 +1,325 @@
+"""From (stage, config, inputs) to a sealed artifact: what is there already is left alone, what is missing is computed.
+
+The one place for caching, locks, engines, death and damage. Nothing here knows Prefect: `flows/run.py` does.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.engines.engine import Died, Engine, Failed
+from flows.work import Artifact, Shard, ShardTask, WholeTask, crashed, run_rows, run_shard, run_whole, write_parts
+from stages.stage import Config, Input, Stage
+from storage.canonical import canonical, digest
+from storage.locks import lock
+from storage.problem import Problem
+from storage.recipe import Recipe
+from storage.shards import File, examine, file_stem, footer, next_name, part_name, write_shard
+from storage.snapshot import Snapshot, snapshots
+from storage.store import TEMPORARY, Store
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A sealed artifact in a running flow."""
+
+    stage: Stage
+    recipe: Recipe
+    snapshot: Snapshot
+    columns: Mapping[str, pl.DataType]
+    """Columns that the next stage sees."""
+    inputs: Mapping[str, str]
+    """Name -> snapshot reference, for the run record."""
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class Context:
+    store: Store
+    engine: Engine
+    say: Callable[[str], None]
+    """Told what a person should know: waiting, damage, crashes."""
+    advance: Callable[[str, int, int], None]
+    """Told (stage, shards done, shards in all)."""
+
+
+Given = Dataset | Path | Input | Mapping[str, str]
+
+
+def materialize(
+    context: Context, stage: Stage, config: Config, docs: Dataset | None = None, given: Mapping[str, Given] | None = None
+) -> Dataset:
+    """The artifact of `stage` over `docs` and what else it needs by name. Raises Problem or StageFailed; what is done stays done."""
+    given = given or {}
+    recipe = _recipe(stage, config, docs, given)
+    inputs = {
+        name: _reference(value)
+        for name, value in {"docs": docs, **given}.items()
+        if value is not None and not isinstance(value, Mapping)
+    }
+    folder = f"{stage.name}/{recipe.key}"
+    with lock(
+        context.store, f"{stage.name}-{recipe.key}", lambda who: context.say(f"{stage.name}: {who}; waiting for it to finish")
+    ):
+        if stage.shape == "whole":
+            snapshot, cached = _whole(context, stage, config, recipe, folder, given)
+            columns: Mapping[str, pl.DataType] = stage.adds
+        else:
+            assert docs is not None
+            snapshot, cached = _shards(context, stage, config, recipe, folder, docs, given)
+            columns = stage.lasting(docs.columns)
+    return Dataset(stage, recipe, snapshot, columns, inputs, cached)
+
+
+class StageFailed(Exception):
+    """A bug in a stage, with the traceback of the worker."""
+
+
+def _recipe(stage: Stage, config: Config, docs: Dataset | None, given: Mapping[str, Given]) -> Recipe:
+    inputs: dict[str, str] = {}
+    if docs is not None:
+        inputs["docs"] = f"{docs.snapshot.stage}/{docs.recipe.key}"
+    for name, value in given.items():
+        if isinstance(value, Dataset):
+            if stage.shape == "whole":
+                inputs[name] = value.snapshot.reference
+            elif stage.sides[name] == "shard":
+                inputs[name] = f"{value.snapshot.stage}/{value.recipe.family}"
+            else:
+                inputs[name] = f"{value.snapshot.stage}/{value.recipe.key}"
+        elif not isinstance(value, Mapping):
+            inputs[name] = _reference(value)
+    return Recipe(stage.name, stage.version, config.model_dump(mode="json"), inputs)
+
+
+def _reference(value: Given) -> str:
+    if isinstance(value, Dataset):
+        return value.snapshot.reference
+    if isinstance(value, Input):
+        return f"file:{digest([[name, _file_digest(value.folder / name)] for name in value.names], 16)}"
+    assert isinstance(value, Path)
+    if value.is_dir():
+        names = tuple(sorted(path.relative_to(value).as_posix() for path in value.rglob("*") if path.is_file()))
+        return _reference(Input(value, names))
+    return f"file:{_file_digest(value)[:16]}"
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Problem(f"cannot read {path}: {error.strerror}. Expected a readable local file; check the path") from error
+
+
+def _side(stage: Stage, name: str, value: Given, origin: str) -> Any:
+    if not isinstance(value, Dataset):
+        return value
+    if stage.shape != "whole" and stage.sides[name] == "shard":
+        return Shard(value.snapshot.folder, _matching(value.snapshot, origin))
+    return Artifact(value.snapshot.stage, value.snapshot.key, value.snapshot.id)
+
+
+def _matching(snapshot: Snapshot, origin: str) -> File:
+    for file in snapshot.shards:
+        if file.origin == origin:
+            return file
+    raise Problem(
+        f"{snapshot.reference} has no shard that matches {origin}; it was made from other inputs. Run the flow from its beginning"
+    )
+
+
+def _begin(context: Context, folder: str, recipe: Recipe) -> dict[str, int]:
+    """Sizes of the files that are there; the recipe is written first, leftovers of a run that died are removed."""
+    if "recipe.json" not in context.store.sizes(folder):
+        context.store.write(f"{folder}/recipe.json", (json.dumps(recipe.document(), indent=1, sort_keys=True) + "\n").encode())
+    if context.store.is_local:
+        for left in context.store.local(folder).glob(f"{TEMPORARY}*"):
+            left.unlink(missing_ok=True)
+    return context.store.sizes(folder)
+
+
+def _known(store: Store, stage: str, key: str, sizes: Mapping[str, int]) -> dict[str, File]:
+    """Files that some snapshot lists and that are there with the right size."""
+    return {file.name: file for one in snapshots(store, stage, key) for file in one.files if sizes.get(file.name) == file.bytes}
+
+
+def _shards(
+    context: Context, stage: Stage, config: Config, recipe: Recipe, folder: str, docs: Dataset, given: Mapping[str, Given]
+) -> tuple[Snapshot, bool]:
+    missing_columns = [name for name in stage.needs if name not in docs.columns]
+    if missing_columns:
+        raise Problem(f"{stage.name} needs the columns {missing_columns}; {docs.snapshot.reference} has {sorted(docs.columns)}")
+    sizes = _begin(context, folder, recipe)
+    known = _known(context.store, stage.name, recipe.key, sizes)
+    columns = stage.schema(docs.columns)
+    done: list[File] = []
+    tasks: list[ShardTask] = []
+    for source in docs.snapshot.shards:
+        task = _task(context.store, stage, config, folder, docs, source, given)
+        found = _found(context, task, columns, known, sizes)
+        if found is None:
+            tasks.append(task)
+        else:
+            done += found
+    total = len(docs.snapshot.shards)
+    context.advance(stage.name, total - len(tasks), total)
+    for finished, files in enumerate(_run(context, tasks), total - len(tasks) + 1):
+        done += files
+        context.advance(stage.name, finished, total)
+    snapshot = Snapshot.of(stage.name, recipe.key, done)
+    return snapshot, not snapshot.seal(context.store) and not tasks
+
+
+def _task(
+    store: Store, stage: Stage, config: Config, folder: str, docs: Dataset, source: File, given: Mapping[str, Given]
+) -> ShardTask:
+    origin = source.origin or source.name
+    sides = {name: _side(stage, name, value, origin) for name, value in given.items()}
+    digests = [source.digest, *(side.file.digest for _, side in sorted(sides.items()) if isinstance(side, Shard))]
+    task = ShardTask(
+        store=store,
+        stage=stage,
+        config=config,
+        before=docs.columns,
+        source=Shard(docs.snapshot.folder, source),
+        filtered=docs.stage.filters,
+        folder=folder,
+        name=next_name(origin, digests),
+        origin=origin,
+        sides=sides,
+    )
+    if stage.shape == "parts":
+        inputs = (origin, *digests)
+        stem = origin.rpartition("-p")[0]
+        return replace(task, name=part_name(stem, 0, list(inputs)), inputs=inputs, stem=stem)
+    return task
+
+
+def _found(
+    context: Context, task: ShardTask, columns: Mapping[str, pl.DataType], known: dict[str, File], sizes: Mapping[str, int]
+) -> list[File] | None:
+    """The task's output if it is all there: listed by a snapshot, or whole and of the right schema (a run died before its snapshot)."""
+    names = [task.name]
+    if task.stage.shape == "parts":
+        if task.name not in sizes:
+            return None
+        count = int(footer(context.store, f"{task.folder}/{task.name}").get("winnow.parts", "0"))
+        names = [part_name(task.stem, part, list(task.inputs)) for part in range(count)]
+    files = []
+    for name in names:
+        file = known.get(name)
+        if file is None and name in sizes:
+            file = examine(context.store, task.folder, name, columns, name if task.stage.shape == "parts" else task.origin)
+            if file is None:
+                context.say(f"{task.stage.name}: {name} is damaged ({sizes[name]} bytes, no whole shard); making it anew")
+        if file is None:
+            return None
+        files.append(file)
+    return files or None
+
+
+def _run(context: Context, tasks: list[ShardTask]) -> Iterator[list[File]]:
+    for index, result in context.engine.map(run_shard, tasks):
+        if isinstance(result, Died) and tasks[index].stage.filters and tasks[index].stage.shape == "shard":
+            yield [_isolate(context, tasks[index], result)]
+        else:
+            yield _result(tasks[index].stage, tasks[index].name, result)
+
+
+def _result(stage: Stage, name: str, result: Any) -> Any:
+    if isinstance(result, Died):
+        raise Problem(
+            f"{stage.name}: the worker on {name} died twice ({result.detail}). Most often memory ran out: give fewer workers (--set workers=1); "
+            "what is finished is kept"
+        )
+    if isinstance(result, Failed):
+        if isinstance(result.error, Problem):
+            raise Problem(f"{stage.name}: {result.error}") from result.error
+        if isinstance(result.error, OSError):
+            raise Problem(
+                f"{stage.name}: {name}: {result.error}. Expected to read its input and write {name}; check space and network, then run again: "
+                "what is finished is kept"
+            ) from result.error
+        raise StageFailed(
+            f"{stage.name} failed on {name}: {type(result.error).__name__}: {result.error}\n{result.traceback}"
+        ) from result.error
+    return result
+
+
+def _isolate(context: Context, task: ShardTask, died: Died) -> File:
+    """Find the pages that no worker survives by halving; each becomes a row with a reason, all others are as ever."""
+    from flows.work import task_rows
+
+    total = task_rows(task).height
+    context.say(f"{task.stage.name}: the worker on {task.name} died twice ({died.detail}); looking for the page among {total}")
+    frames: dict[int, pl.DataFrame] = {}
+    todo = [(0, total)]
+    while todo:
+        pieces = [replace(task, rows=piece) for piece in todo]
+        todo = []
+        for index, result in context.engine.map(run_rows, pieces, tries=1):
+            first, behind = pieces[index].rows or (0, total)
+            if not isinstance(result, Died):
+                frames[first] = _result(task.stage, task.name, result)
+            elif behind - first > 1:
+                middle = (first + behind) // 2
+                todo += [(first, middle), (middle, behind)]
+            else:
+                what = "cpu_limit" if result.signal == _SIGXCPU else "crashed"
+                frames[first] = crashed(pieces[index], what)
+                context.say(f"{task.stage.name}: page {frames[first]['id'][0]} ended its worker ({result.detail}): {what}")
+    frame = pl.concat([frames[first] for first in sorted(frames)])
+    return write_shard(task.store, task.folder, task.name, frame, task.stage.schema(task.before), task.origin)
+
+
+_SIGXCPU = 24
+
+
+def _whole(
+    context: Context, stage: Stage, config: Config, recipe: Recipe, folder: str, given: Mapping[str, Given]
+) -> tuple[Snapshot, bool]:
+    sizes = _begin(context, folder, recipe)
+    nested = {path.removeprefix(f"{folder}/"): size for path, size in context.store.walk(folder)} if sizes else {}
+    for one in snapshots(context.store, stage.name, recipe.key):
+        if all(nested.get(file.name) == file.bytes for file in one.files):
+            context.advance(stage.name, 1, 1)
+            return one, True
+    context.advance(stage.name, 0, 1)
+    inputs = {name: _side(stage, name, value, "") for name, value in given.items()}
+    task = WholeTask(context.store, stage, config, folder, inputs)
+    [(_, result)] = list(context.engine.map(run_whole, [task]))
+    files, stats = _result(stage, stage.name, result)
+    snapshot = Snapshot.of(stage.name, recipe.key, files, stats)
+    snapshot.seal(context.store)
+    context.advance(stage.name, 1, 1)
+    return snapshot, False
+
+
+def sources(context: Context, stage: Stage, config: Config, rows: Mapping[str, tuple[str, pl.DataFrame]]) -> Dataset:
+    """The artifact of the crawl files themselves: one shard of one row a file. `rows`: source digest -> (path, row)."""
+    recipe = Recipe(stage.name, stage.version, config.model_dump(mode="json"), {})
+    folder = f"{stage.name}/{recipe.key}"
+    with lock(context.store, f"{stage.name}-{recipe.key}", context.say):
+        sizes = _begin(context, folder, recipe)
+        known = _known(context.store, stage.name, recipe.key, sizes)
+        files = []
+        new = 0
+        for source, (path, row) in rows.items():
+            name = part_name(file_stem(path), 0, [source])
+            if name not in known:
+                new += 1
+                known[name] = write_shard(context.store, folder, name, row, stage.adds, name)
+            files.append(known[name])
+        snapshot = Snapshot.of(stage.name, recipe.key, files)
+        cached = not snapshot.seal(context.store) and not new
+    context.advance(stage.name, len(files), len(files))
+    return Dataset(stage, recipe, snapshot, dict(stage.adds), {}, cached)
+
+
+__all__ = ["Context", "Dataset", "StageFailed", "canonical", "materialize", "sources", "write_parts"]

@@ -1,0 +1,138 @@
+"""One run of a flow: the one place where stages meet Prefect. Each stage is one Prefect task over `materialize`."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.exceptions import MissingContextError
+from prefect.states import Completed
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.bar import Bar
+from flows.engines.engine import Engine
+from flows.engines.local import LocalEngine
+from flows.engines.ray import RayEngine
+from flows.materialize import Context, Dataset, Given, materialize
+from stages.stage import Config, Stage
+from storage.runs import RunRecord
+from storage.store import Store
+
+
+class Mechanics(BaseModel):
+    """Where and how a flow runs; none of it changes what comes out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    store: str = "./store"
+    """Where artifacts are kept: a local folder or an fsspec URL such as s3://bucket/prefix."""
+    engine: Literal["local", "ray"] = "local"
+    """Where stages run: a pool of processes on this machine, or a Ray cluster."""
+    workers: int | None = Field(default=None, ge=1, le=10_000)
+    """Workers at a time; empty: one for each core."""
+    address: str | None = None
+    """Of a running Ray cluster; empty: a local one for this run."""
+
+
+class Run:
+    """A flow's run: `stage` makes one artifact after another; the record says what was made from what."""
+
+    def __init__(self, record: RunRecord, store: Store, engine: Engine, bar: Bar) -> None:
+        self.record = record
+        self.store = store
+        self.engine = engine
+        self.bar = bar
+        self.made: dict[str, Dataset] = {}
+
+    def stage(self, stage: Stage, config: Config, docs: Dataset | None = None, **given: Given) -> Dataset:
+        """Make sure that the artifact of `stage` over `docs` is there; one Prefect task, in the state `Cached` if it was."""
+        return self.task(stage.name, lambda context: materialize(context, stage, config, docs, given))
+
+    def task(self, name: str, make: Callable[[Context], Dataset]) -> Dataset:
+        made: list[Dataset] = []
+
+        @task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
+        def body() -> State[None]:
+            begun = time.monotonic()
+            with self._progress(name) as context:
+                dataset = make(context)
+            snapshot = dataset.snapshot
+            seconds = time.monotonic() - begun
+            self.record.add(name, snapshot, dict(dataset.inputs), dataset.cached, seconds)
+            self.record.save(self.store)
+            self.bar.finish(name, snapshot, dataset.cached, seconds)
+            made.append(dataset)
+            message = f"{snapshot.kept:,} of {snapshot.rows:,} rows kept, {len(snapshot.files)} files, {snapshot.reference}"
+            return Completed(name="Cached" if dataset.cached else "Completed", message=message)
+
+        body()
+        self.made[name] = made[0]
+        return made[0]
+
+    def summary(self) -> dict[str, Any]:
+        """Stage -> where its artifact lies and what it holds."""
+        return {
+            name: {
+                "path": self.store.full(made.snapshot.folder),
+                "key": made.snapshot.key,
+                "snapshot": made.snapshot.id,
+                "rows": made.snapshot.rows,
+                "kept": made.snapshot.kept,
+                "cached": made.cached,
+            }
+            for name, made in self.made.items()
+        }
+
+    @contextlib.contextmanager
+    def _progress(self, name: str) -> Iterator[Context]:
+        """Progress to the terminal and, at most every two seconds, to a progress artifact in the Prefect UI."""
+        artifact: Any = None
+        shown = 0.0
+
+        def advance(stage: str, done: int, total: int) -> None:
+            nonlocal artifact, shown
+            self.bar.advance(stage, done, total)
+            now = time.monotonic()
+            if done == total and artifact is None:
+                return  # nothing was worth watching
+            if artifact is None:
+                artifact = create_progress_artifact(
+                    progress=0.0, key=f"progress-{stage.replace('_', '-')}", description=f"{stage}: {total} shards"
+                )
+            if now - shown > 2.0 or done == total:
+                update_progress_artifact(artifact_id=artifact, progress=100.0 * done / max(total, 1))
+                shown = now
+
+        yield Context(self.store, self.engine, self.say, advance)
+
+    def say(self, text: str) -> None:
+        """One clear line, in the terminal and in the run's log."""
+        self.bar.say(text)
+        with contextlib.suppress(MissingContextError):
+            get_run_logger().warning(text)
+
+
+@contextlib.contextmanager
+def open_run(flow: str, parameters: dict[str, Any], mechanics: Mechanics) -> Iterator[Run]:
+    """Store, engine, record and bar for the time of one run; whatever ends it, workers stop and the record says so."""
+    store = Store(mechanics.store)
+    store.check()
+    record = RunRecord(flow, parameters)
+    engine: Engine = (
+        RayEngine(mechanics.address, mechanics.workers) if mechanics.engine == "ray" else LocalEngine(mechanics.workers)
+    )
+    with Bar() as bar:
+        record.save(store)
+        try:
+            yield Run(record, store, engine, bar)
+        except BaseException as error:
+            record.finish(store, "cancelled" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed")
+            raise
+        else:
+            record.finish(store, "completed")
+        finally:
+            engine.close()

@@ -1,0 +1,103 @@
+"""Which Prefect API a command talks to: the configured one, else a private server for as long as the command runs.
+
+As a module (`python -m flows.server PORT`) it is that private server: Prefect on loopback, with its UI, state in PREFECT_HOME
+(`./.winnow/prefect` unless set), gone as soon as the command that started it is gone, even if that was killed.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from flows.engines.child import follow
+from storage.problem import Problem
+
+START_SECONDS = 120  # the first start on a busy laptop makes the database: 10 s are usual
+
+
+def settle_environment() -> None:
+    """Prefect reads its settings when it is imported: call this before. What the user has set stands."""
+    os.environ.setdefault("PREFECT_HOME", str(Path(".winnow/prefect").absolute()))
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_RESULTS_PERSIST_BY_DEFAULT", "false")
+
+
+@contextlib.contextmanager
+def prefect_api() -> Iterator[str]:
+    """The address of an API that answers, set for Prefect within the block."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    configured = PREFECT_API_URL.value()
+    if configured:
+        if not healthy(configured):
+            raise Problem(
+                f"no Prefect server answers at {configured} (PREFECT_API_URL). Start it, or unset PREFECT_API_URL for a private one"
+            )
+        yield configured
+        return
+    with _private_server() as address, temporary_settings({PREFECT_API_URL: address}):
+        yield address
+
+
+def healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def _private_server() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/api"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "flows.server", str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not healthy(address):
+            if server.poll() is not None:
+                raise Problem(
+                    f"the private Prefect server ended with {server.returncode}; its words are above. Most often its state in "
+                    f"{os.environ.get('PREFECT_HOME')} cannot be written; give another place with PREFECT_HOME"
+                )
+            if time.monotonic() > deadline:
+                raise Problem(
+                    f"the private Prefect server did not answer within {START_SECONDS} s; is the machine out of memory?"
+                )
+            time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def main() -> None:
+    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to answer; it ends this server when it is done
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    port = int(sys.argv[1])
+    os.environ["PREFECT_UI_API_URL"] = f"http://127.0.0.1:{port}/api"
+    uvicorn.run(create_app(ephemeral=True), host="127.0.0.1", port=port, log_level="error")
+
+
+if __name__ == "__main__":
+    main()

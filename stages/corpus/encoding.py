@@ -1,0 +1,67 @@
+"""Bytes of a web page -> text, in the order of the WHATWG encoding sniffing algorithm.
+
+| order | source | note |
+|---|---|---|
+| 1 | byte order mark | wins over everything |
+| 2 | `charset` of the HTTP Content-Type | |
+| 3 | XML declaration, `<meta charset>`, `<meta content="...; charset=...">` | UTF-16 there means UTF-8 |
+| 4 | the bytes themselves | valid UTF-8, else uchardet on 64 KB from each end |
+
+A declared name is a label of the WHATWG table, so `iso-8859-1` and `ascii` mean windows-1252 and `gb2312` means gb18030; an
+unknown label counts as none. Bytes that the encoding does not define become U+FFFD.
+Source: https://html.spec.whatwg.org/#determining-the-character-encoding and https://encoding.spec.whatwg.org/#names-and-labels.
+Left out: the guess from the top-level domain and the "replacement" encoding, both of which give way to detection.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from functools import lru_cache
+
+from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
+
+# The standard asks for the first 1,024 bytes, and for a second decoding when the parser meets a later declaration; this is both.
+_HEAD = 16_384
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+_DECLARED = re.compile(
+    rb"<(?:meta\s(?=[^<>]*?\bcharset\s*=\s*[\"']?\s*([^\s\"'/;>]{1,40}))|\?xml\s[^<>]*?\bencoding\s*=\s*[\"']([^\"'>]{1,40}))",
+    re.IGNORECASE,
+)
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+# Python's codec of the same name is narrower than the standard's (or missing from the table of resiliparse).
+_WIDER = {"gbk": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932", "euc_kr": "cp949", "iso8859-11": "cp874"}
+_MISSING = {"x-mac-cyrillic": "mac-cyrillic", "x-mac-ukrainian": "mac-cyrillic"}
+
+
+@lru_cache(maxsize=1024)
+def codec(label: str) -> str | None:
+    """Name of the Python codec for a label, or None where the WHATWG table does not know it."""
+    label = label.strip().lower()
+    name = _MISSING.get(label) or map_encoding_to_html5(label, fallback_utf8=False)
+    return _WIDER.get(name, name) if name else None
+
+
+def declared(payload: bytes) -> str | None:
+    """Codec that the page's own head declares, or None."""
+    for match in _DECLARED.finditer(_COMMENT.sub(b"", payload[:_HEAD])):
+        name = codec((match[1] or match[2]).decode("ascii", "replace"))
+        if name:
+            return "utf-8" if name.startswith("utf-16") else name
+    return None
+
+
+def decode(payload: bytes, charset: str | None) -> tuple[str, str]:
+    """(text, name of the Python codec). `charset` is what the HTTP header says, if anything."""
+    for bom, name in _BOMS:
+        if payload.startswith(bom):
+            return payload[len(bom) :].decode(name, "replace"), name
+    name = (codec(charset) if charset else None) or declared(payload)
+    if name is None:
+        try:
+            return payload.decode("utf-8"), "utf-8"
+        except UnicodeDecodeError:
+            detected = detect_encoding(payload)
+            name = _WIDER.get(detected, detected) if detected else "utf-8"
+    return payload.decode(name, "replace"), name

@@ -1,0 +1,74 @@
+"""A bound on the CPU time and the memory that one call may take, in the main thread of a worker on Linux or macOS.
+
+`with limited(seconds, megabytes): ...` stops the call in one of three ways:
+
+| what overruns | how it is stopped | what the caller sees |
+|---|---|---|
+| CPU time, in Python | ITIMER_PROF, a signal handler raises | `CpuLimitExceeded` |
+| CPU time, in C that never returns to Python | soft RLIMIT_CPU, two seconds later | the worker dies of SIGXCPU |
+| memory | soft RLIMIT_AS: allocations fail | `MemoryError`, the library's own error, or the worker dies |
+
+CPU time, never wall time, so a busy machine changes nothing. All of it is a backstop: whoever runs workers turns a death into a row.
+Everything is restored on exit. In a thread other than the main one, and on Windows, nothing is bounded: signals and limits belong
+to the process. Not re-entrant.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+# Once the limit is reached the signal comes again, for a library may swallow the first exception (a callback from C, a bare except).
+_AGAIN = 0.1
+_GRACE = 2
+_STATM = Path("/proc/self/statm")
+
+
+class CpuLimitExceeded(BaseException):
+    """The call took more CPU time than it was given."""
+
+
+def _soft(kind: int, wanted: int) -> tuple[int, int]:
+    """Set a soft limit no higher than those in force; the old pair of limits."""
+    old = resource.getrlimit(kind)
+    allowed = [limit for limit in (*old, wanted) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(kind, (min(allowed), old[1]))
+    return old
+
+
+@contextmanager
+def limited(seconds: float, megabytes: int) -> Iterator[None]:
+    """Bound the body to `seconds` of this process's CPU time and `megabytes` of address space above what it has now."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over = False
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if not over:
+            raise CpuLimitExceeded(f"more than {seconds:g} s of CPU time")
+
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    handler = signal.signal(signal.SIGPROF, stop)
+    cpu = _soft(resource.RLIMIT_CPU, math.ceil(used + seconds) + _GRACE)
+    memory = resource.getrlimit(resource.RLIMIT_AS)
+    if _STATM.exists():
+        size = int(_STATM.read_bytes().split()[0]) * resource.getpagesize()
+        _soft(resource.RLIMIT_AS, size + megabytes * 2**20)
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_PROF, seconds, _AGAIN)
+            yield
+        finally:
+            over = True
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, handler)
+        resource.setrlimit(resource.RLIMIT_CPU, cpu)
+        resource.setrlimit(resource.RLIMIT_AS, memory)

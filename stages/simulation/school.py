@@ -1,0 +1,53 @@
+"""School pages: sums told as little stories about the people of the country, each worked out step by step."""
+
+from __future__ import annotations
+
+import random
+
+from stages.simulation.grammar import Pen
+from stages.simulation.page import Page, page
+from stages.simulation.phrases import JOINT, portrait, slots
+from stages.simulation.world import FOODS, Person, World
+
+GAIN = ("{s} gets {b} more.", "{s} finds {b} more.", "A <friend> brings {b} more.", "Then {b} more are bought.")
+LOSS = ("{s} gives away {b}.", "{s} loses {b}.", "The {pet} eats {b} of them.", "A <friend> takes {b}.")
+ASK = ("How many {item} are there now?", "How many {item} does {n} have now?", "How many is that in the end?")
+COUNTED = tuple(food for food in FOODS if food.endswith("s") and food != "grapes")
+RULES = (
+    "Read the story twice before you count.", "Write down every step, and the answer will come.", "Use your fingers if you must.",
+    "Whoever is done may help the others.", "The teacher collects the sheets on <day>.", "Do not copy from your neighbour.",
+)  # fmt: skip
+
+
+def chain(rng: random.Random, steps: int) -> tuple[int, list[int]]:
+    """A start and signed steps of 1 to 9 whose running sum stays within 0 and 29."""
+    start = total = rng.randint(2, 19)
+    moves = []
+    for _ in range(steps):
+        move = rng.choice([m for m in [*range(-9, 0), *range(1, 10)] if 0 <= total + m <= 29])
+        moves.append(move)
+        total += move
+    return start, moves
+
+
+def worked(start: int, moves: list[int]) -> str:
+    """'12+4=16, 16-3=13. The answer is 13.'"""
+    lines, total = [], start
+    for move in moves:
+        lines.append(f"{total}{move:+d}={total + move}")
+        total += move
+    return f"{', '.join(lines)}. The answer is {total}."
+
+
+def sums(pen: Pen, world: World, person: Person) -> Page:
+    """Four to six sums, each about somebody who is introduced in words."""
+    rng = pen.rng
+    blocks = [" ".join([pen.say(RULES), pen.say(RULES), *portrait(pen, person, 4)])]
+    for number, who in enumerate(rng.sample(world.people, rng.randint(4, 6)), 1):
+        item = who.food if who.food in COUNTED else rng.choice(COUNTED)
+        start, moves = chain(rng, rng.choices((1, 2, 3, 5), (3, 4, 3, 1))[0])
+        story = [f"Story number {number}.", pen.say(JOINT, slots(pen, who)), f"{who.name} has {start} {item}."]
+        story += [pen.say(GAIN if move > 0 else LOSS, slots(pen, who, pronoun=True) | {"b": str(abs(move))}) for move in moves]
+        story += [pen.say(ASK, {"n": who.name, "item": item}), "We count: " + worked(start, moves)]
+        blocks.append(" ".join(story))
+    return page(pen.fill("[Sums for the <season>|Counting stories|Sums with {n}|Mental arithmetic, part <few>]", slots(pen, person)), blocks)

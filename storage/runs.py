@@ -1,0 +1,77 @@
+"""Run records: who made what, when, where and from which snapshots. The one place for times, hosts, versions and locations.
+
+`runs/{time}-{id}.json`, rewritten after every stage, so that a run that died shows how far it came.
+"""
+
+import contextlib
+import json
+import platform
+import secrets
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from storage.snapshot import Snapshot
+from storage.store import Store
+
+PACKAGES = ("winnow", "prefect", "polars", "pyarrow", "datatrove", "resiliparse", "trafilatura", "fastwarc", "torch")
+
+
+@dataclass
+class Made:
+    """One artifact of a run: its snapshot, and the snapshots that it was made from."""
+
+    reference: str
+    inputs: dict[str, str]
+    cached: bool
+    seconds: float
+    rows: int
+    bytes: int
+
+
+@dataclass
+class RunRecord:
+    flow: str
+    parameters: dict[str, Any]
+    id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")
+    state: str = "running"
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    finished: str | None = None
+    host: str = field(default_factory=socket.gethostname)
+    versions: dict[str, str] = field(default_factory=lambda: _versions())
+    artifacts: dict[str, Made] = field(default_factory=dict)
+
+    def add(self, stage: str, snapshot: Snapshot, inputs: dict[str, str], cached: bool, seconds: float) -> None:
+        self.artifacts[stage] = Made(snapshot.reference, inputs, cached, round(seconds, 3), snapshot.rows, snapshot.bytes)
+
+    def save(self, store: Store) -> None:
+        store.write(f"runs/{self.id}.json", (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode())
+
+    def finish(self, store: Store, state: str) -> None:
+        self.state = state
+        self.finished = datetime.now(UTC).isoformat(timespec="seconds")
+        self.save(store)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def load(store: Store, name: str) -> RunRecord:
+    document = json.loads(store.read(f"runs/{name}"))
+    made = {stage: Made(**artifact) for stage, artifact in document.pop("artifacts").items()}
+    return RunRecord(**document, artifacts=made)
+
+
+def records(store: Store) -> Iterator[RunRecord]:
+    """Every readable run record, the newest first."""
+    for name in sorted(store.sizes("runs"), reverse=True):
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            yield load(store, name)
