@@ -5,24 +5,25 @@ from typing import Any
 
 from prefect import flow
 from pydantic import Field
-from stages.corpus.blocklists import BLOCKLISTS, BlocklistsConfig, list_files
-from stages.corpus.c4 import C4, C4Config
 from stages.corpus.corpus import CORPUS, CorpusConfig
-from stages.corpus.extract import EXTRACT, ExtractConfig
-from stages.corpus.fineweb import FINEWEB, FinewebConfig
-from stages.corpus.gopher_quality import GOPHER_QUALITY, GopherQualityConfig
-from stages.corpus.gopher_repetition import GOPHER_REPETITION, GopherRepetitionConfig
-from stages.corpus.language import LANGUAGE, LanguageConfig, default_model
 from stages.corpus.pii import PII, PiiConfig
-from stages.corpus.records import RECORDS, RecordsConfig
-from stages.corpus.url import URL, UrlConfig
 
 from flows.crawl import crawl_files
 from flows.funnel import funnel, publish
 from flows.run import Mechanics, Run, open_run
+from stages.corpus.blocklists import BLOCKLISTS, BlocklistsConfig, list_files
+from stages.corpus.c4 import C4, C4Config
 from stages.corpus.clusters import CLUSTERS, ClustersConfig
 from stages.corpus.dedup import DEDUP, DedupConfig
-from stages.corpus.minhash import SIGNATURES, SignaturesConfig
+from stages.corpus.extract import EXTRACT, ExtractConfig
+from stages.corpus.fineweb import FINEWEB, FineWebConfig
+from stages.corpus.gopher_quality import GOPHER_QUALITY, GopherQualityConfig
+from stages.corpus.gopher_repetition import GOPHER_REPETITION, GopherRepetitionConfig
+from stages.corpus.language import LANGUAGE, LanguageConfig, default_model
+from stages.corpus.minhash import SIGNATURES, SignatureConfig
+from stages.corpus.records import RECORDS, RecordsConfig
+from stages.corpus.url import URL, UrlConfig
+from stages.stage import Input
 
 
 class CorpusParameters(Mechanics):
@@ -40,14 +41,15 @@ class CorpusParameters(Mechanics):
     """Path of a tokenizer.json whose tokens are counted in the corpus; empty: token_count stays null."""
 
     records: RecordsConfig = RecordsConfig()
+    blocklists: BlocklistsConfig = BlocklistsConfig()
     url: UrlConfig = UrlConfig()
     extract: ExtractConfig = ExtractConfig()
     language: LanguageConfig = LanguageConfig()
     gopher_repetition: GopherRepetitionConfig = GopherRepetitionConfig()
     gopher_quality: GopherQualityConfig = GopherQualityConfig()
     c4: C4Config = C4Config()
-    fineweb: FinewebConfig = FinewebConfig()
-    signatures: SignaturesConfig = SignaturesConfig()
+    fineweb: FineWebConfig = FineWebConfig()
+    signatures: SignatureConfig = SignatureConfig()
     clusters: ClustersConfig = ClustersConfig()
     dedup: DedupConfig = DedupConfig()
     pii: PiiConfig = PiiConfig()
@@ -64,7 +66,8 @@ def corpus(parameters: CorpusParameters) -> dict[str, Any]:
 def make_corpus(run: Run, p: CorpusParameters) -> dict[str, Any]:
     """The steps, in the order of the paper. Returns stage -> artifact, as `--json` prints it."""
     files, crawl = crawl_files(run, p.sources, p.files, p.base_url)
-    lists = run.stage(BLOCKLISTS, BlocklistsConfig(), lists=list_files())
+    listed = list_files()
+    lists = run.stage(BLOCKLISTS, p.blocklists, lists=Input(listed[0].parent, tuple(file.name for file in listed)))
     model = Path(p.language_model) if p.language_model else default_model()
 
     records = run.stage(RECORDS, p.records, files, crawl=crawl)

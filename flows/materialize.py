@@ -13,9 +13,10 @@ from typing import Any
 import polars as pl
 
 from flows.engines.engine import Died, Engine, Failed
-from flows.work import Artifact, Shard, ShardTask, WholeTask, crashed, run_rows, run_shard, run_whole, write_parts
+from flows.isolate import divisible, run_isolated
+from flows.work import Artifact, Shard, ShardTask, WholeTask, run_shard, run_whole
 from stages.stage import Config, Input, Stage
-from storage.canonical import canonical, digest
+from storage.canonical import digest
 from storage.locks import lock
 from storage.problem import Problem
 from storage.recipe import Recipe
@@ -54,7 +55,7 @@ Given = Dataset | Path | Input | Mapping[str, str]
 def materialize(
     context: Context, stage: Stage, config: Config, docs: Dataset | None = None, given: Mapping[str, Given] | None = None
 ) -> Dataset:
-    """The artifact of `stage` over `docs` and what else it needs by name. Raises Problem or StageFailed; what is done stays done."""
+    """The artifact of `stage` over `docs` and what else it needs by name. Raises Problem or StageError; what is done stays done."""
     given = given or {}
     recipe = _recipe(stage, config, docs, given)
     inputs = {
@@ -76,7 +77,7 @@ def materialize(
     return Dataset(stage, recipe, snapshot, columns, inputs, cached)
 
 
-class StageFailed(Exception):
+class StageError(Exception):
     """A bug in a stage, with the traceback of the worker."""
 
 
@@ -226,10 +227,16 @@ def _found(
 
 def _run(context: Context, tasks: list[ShardTask]) -> Iterator[list[File]]:
     for index, result in context.engine.map(run_shard, tasks):
-        if isinstance(result, Died) and tasks[index].stage.filters and tasks[index].stage.shape == "shard":
-            yield [_isolate(context, tasks[index], result)]
+        task = tasks[index]
+        if isinstance(result, Died) and divisible(task):
+            context.say(f"{task.stage.name}: the worker on {task.name} died twice ({result.detail}); looking for the page")
+            [(_, isolated)] = context.engine.map(run_isolated, [task])
+            file, killers = _result(task.stage, task.name, isolated)
+            for page, what in killers.items():
+                context.say(f"{task.stage.name}: page {page}: {what}")
+            yield [file]
         else:
-            yield _result(tasks[index].stage, tasks[index].name, result)
+            yield _result(task.stage, task.name, result)
 
 
 def _result(stage: Stage, name: str, result: Any) -> Any:
@@ -246,39 +253,10 @@ def _result(stage: Stage, name: str, result: Any) -> Any:
                 f"{stage.name}: {name}: {result.error}. Expected to read its input and write {name}; check space and network, then run again: "
                 "what is finished is kept"
             ) from result.error
-        raise StageFailed(
+        raise StageError(
             f"{stage.name} failed on {name}: {type(result.error).__name__}: {result.error}\n{result.traceback}"
         ) from result.error
     return result
-
-
-def _isolate(context: Context, task: ShardTask, died: Died) -> File:
-    """Find the pages that no worker survives by halving; each becomes a row with a reason, all others are as ever."""
-    from flows.work import task_rows
-
-    total = task_rows(task).height
-    context.say(f"{task.stage.name}: the worker on {task.name} died twice ({died.detail}); looking for the page among {total}")
-    frames: dict[int, pl.DataFrame] = {}
-    todo = [(0, total)]
-    while todo:
-        pieces = [replace(task, rows=piece) for piece in todo]
-        todo = []
-        for index, result in context.engine.map(run_rows, pieces, tries=1):
-            first, behind = pieces[index].rows or (0, total)
-            if not isinstance(result, Died):
-                frames[first] = _result(task.stage, task.name, result)
-            elif behind - first > 1:
-                middle = (first + behind) // 2
-                todo += [(first, middle), (middle, behind)]
-            else:
-                what = "cpu_limit" if result.signal == _SIGXCPU else "crashed"
-                frames[first] = crashed(pieces[index], what)
-                context.say(f"{task.stage.name}: page {frames[first]['id'][0]} ended its worker ({result.detail}): {what}")
-    frame = pl.concat([frames[first] for first in sorted(frames)])
-    return write_shard(task.store, task.folder, task.name, frame, task.stage.schema(task.before), task.origin)
-
-
-_SIGXCPU = 24
 
 
 def _whole(
@@ -320,6 +298,3 @@ def sources(context: Context, stage: Stage, config: Config, rows: Mapping[str, t
         cached = not snapshot.seal(context.store) and not new
     context.advance(stage.name, len(files), len(files))
     return Dataset(stage, recipe, snapshot, dict(stage.adds), {}, cached)
-
-
-__all__ = ["Context", "Dataset", "StageFailed", "canonical", "materialize", "sources", "write_parts"]

@@ -1,6 +1,6 @@
 """Which Prefect API a command talks to: the configured one, else a private server for as long as the command runs.
 
-As a module (`python -m flows.server PORT`) it is that private server: Prefect on loopback, with its UI, state in PREFECT_HOME
+As a module (`python -m flows.server PORT PARENT`) it is that private server: Prefect on loopback, with its UI, state in PREFECT_HOME
 (`./.winnow/prefect` unless set), gone as soon as the command that started it is gone, even if that was killed.
 """
 
@@ -43,7 +43,7 @@ def prefect_api() -> Iterator[str]:
             )
         yield configured
         return
-    with _private_server() as address, temporary_settings({PREFECT_API_URL: address}):
+    with private_server() as address, temporary_settings({PREFECT_API_URL: address}):
         yield address
 
 
@@ -56,13 +56,13 @@ def healthy(address: str) -> bool:
 
 
 @contextlib.contextmanager
-def _private_server() -> Iterator[str]:
+def private_server() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}/api"
     server = subprocess.Popen(
-        [sys.executable, "-m", "flows.server", str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "flows.server", str(port), str(os.getpid())], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -87,7 +87,7 @@ def _private_server() -> Iterator[str]:
 
 
 def main() -> None:
-    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=follow, args=(int(sys.argv[2]),), daemon=True).start()
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to answer; it ends this server when it is done

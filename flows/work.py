@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from stages.stage import REASON, Config, Input, Stage
+from stages.stage import Config, Input, Stage
 from storage.problem import Problem
 from storage.shards import File, part_name, read_shard, sha256, write_shard
 from storage.snapshot import Snapshot, load
@@ -73,7 +73,7 @@ def run_shard(task: ShardTask) -> list[File]:
     frame = run_rows(task)
     if task.stage.shape == "shard":
         return [write_shard(task.store, task.folder, task.name, frame, columns, task.origin)]
-    return write_parts(task, frame, columns)
+    return _write_parts(task, frame, columns)
 
 
 def run_rows(task: ShardTask) -> pl.DataFrame:
@@ -94,18 +94,7 @@ def task_rows(task: ShardTask) -> pl.DataFrame:
     return docs if task.rows is None else docs[task.rows[0] : task.rows[1]]
 
 
-def crashed(task: ShardTask, what: str) -> pl.DataFrame:
-    """The output row for the one input row of `task`, which no worker survived."""
-    columns = task.stage.schema(task.before)
-    reason = {"reason": f"{task.stage.name}_error:{what}"}
-    row = task_rows(task).to_dicts()[0]
-    values = {
-        name: reason.get(name, row.get(name) if name not in task.stage.adds and name not in REASON else None) for name in columns
-    }
-    return pl.DataFrame([values], schema=columns)
-
-
-def write_parts(task: ShardTask, frame: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> list[File]:
+def _write_parts(task: ShardTask, frame: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> list[File]:
     """One shard for each value of `part`; the first is written last and names their number, so its presence proves the others."""
     count = int(frame["part"].max()) + 1 if frame.height else 1  # type: ignore[arg-type]
     files = []

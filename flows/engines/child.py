@@ -1,6 +1,6 @@
 """A worker of the local engine: reads (function, task) from a socket that it inherits, writes results back, until the socket closes.
 
-Started as `python -m flows.engines.child FD`; imports nothing heavy before its threads are bounded by the environment it is given.
+Started as `python -m flows.engines.child FD PARENT`; imports nothing heavy before its threads are bounded by the environment it is given.
 """
 
 import os
@@ -13,8 +13,7 @@ from multiprocessing.connection import Connection
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    parent = os.getppid()
-    threading.Thread(target=follow, args=(parent,), daemon=True).start()
+    threading.Thread(target=follow, args=(int(sys.argv[2]),), daemon=True).start()
     from flows.engines.attempt import attempt
 
     connection = Connection(int(sys.argv[1]))

@@ -33,55 +33,62 @@ class LocalEngine:
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or os.cpu_count() or 1
         self._idle: list[_Worker] = []
-        self._busy: dict[Connection, tuple[_Worker, int]] = {}
+        self._all: set[_Worker] = set()
 
     def map(self, function: Callable[[Any], Any], tasks: Sequence[Any], tries: int = 2) -> Iterator[tuple[int, Any]]:
         waiting = deque(range(len(tasks)))
         deaths = [0] * len(tasks)
+        busy: dict[Connection, tuple[_Worker, int]] = {}
         try:
-            while waiting or self._busy:
-                while waiting and len(self._busy) < self.workers:
-                    worker = self._idle.pop() if self._idle else _Worker()
+            while waiting or busy:
+                while waiting and len(busy) < self.workers:
+                    worker = self._idle.pop() if self._idle else self._hire()
                     index = waiting.popleft()
                     try:
                         worker.connection.send((function, tasks[index]))
                     except (BrokenPipeError, ConnectionResetError):
-                        worker.kill()  # it died while idle: no fault of the task
+                        self._fire(worker)  # it died while idle: no fault of the task
                         waiting.appendleft(index)
                         continue
-                    self._busy[worker.connection] = (worker, index)
-                for ready in wait(list(self._busy)):
+                    busy[worker.connection] = (worker, index)
+                for ready in wait(list(busy)):
                     assert isinstance(ready, Connection)
-                    worker, index = self._busy.pop(ready)
+                    worker, index = busy.pop(ready)
                     try:
                         result = ready.recv()
                     except (EOFError, ConnectionResetError):
-                        died = worker.kill()
+                        result = self._fire(worker)
                         deaths[index] += 1
                         if deaths[index] < tries:
                             waiting.append(index)
                             continue
-                        result = died
                     else:
                         self._idle.append(worker)
                     yield index, result
         finally:
             # Left early (an error, Ctrl-C, a cancelled run): workers that are at work have nobody to report to.
-            for worker, _ in self._busy.values():
-                worker.kill()
-            self._busy.clear()
+            for worker, _ in busy.values():
+                self._fire(worker)
 
     def close(self) -> None:
-        for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
-            worker.kill()
+        for worker in list(self._all):
+            self._fire(worker)
         self._idle.clear()
-        self._busy.clear()
+
+    def _hire(self) -> "_Worker":
+        worker = _Worker()
+        self._all.add(worker)
+        return worker
+
+    def _fire(self, worker: "_Worker") -> Died:
+        self._all.discard(worker)
+        return worker.kill()
 
 
 class _Worker:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "flows.engines.child", str(theirs.fileno())]
+        command = [sys.executable, "-m", "flows.engines.child", str(theirs.fileno()), str(os.getpid())]
         self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=os.environ | THREADS, stdin=subprocess.DEVNULL)
         theirs.close()
         self.connection = Connection(ours.detach())

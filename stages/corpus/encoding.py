@@ -54,14 +54,14 @@ def declared(payload: bytes) -> str | None:
 
 def decode(payload: bytes, charset: str | None) -> tuple[str, str]:
     """(text, name of the Python codec). `charset` is what the HTTP header says, if anything."""
-    for bom, name in _BOMS:
+    for bom, utf in _BOMS:
         if payload.startswith(bom):
-            return payload[len(bom) :].decode(name, "replace"), name
+            return payload[len(bom) :].decode(utf, "replace"), utf
     name = (codec(charset) if charset else None) or declared(payload)
     if name is None:
         try:
             return payload.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
-            detected = detect_encoding(payload)
-            name = _WIDER.get(detected, detected) if detected else "utf-8"
+            detected = detect_encoding(payload) or "utf-8"
+            name = _WIDER.get(detected, detected)
     return payload.decode(name, "replace"), name

@@ -1,6 +1,6 @@
 """The body of an HTTP response as its reader saw it: transfer chunks joined, content encodings undone, in bounded memory.
 
-In: the body as recorded and its header fields. Out: the body's bytes, or `Undecodable` with what is wrong.
+In: the body as recorded and its header fields. Out: the body's bytes, or `BodyError` with what is wrong.
 Crawlers often record a body already decoded under the header of the encoded one (Common Crawl renames the header, Heritrix and
 ClueWeb do not). So a body that does not even begin like its encoding is taken as it is; one that begins so and then breaks is an
 error. Encodings: gzip, deflate (with or without zlib header), br, zstd. Source: RFC 9112 section 7.1, RFC 9110 section 8.4.
@@ -26,12 +26,12 @@ _MAX_ENCODINGS = 4
 _PIECE = 1 << 20
 
 
-class Undecodable(ValueError):
+class BodyError(ValueError):
     """A body that begins like its encoding and then breaks; the message is the short name of what is wrong."""
 
 
 def decode(body: bytes, fields: dict[str, str]) -> bytes:
-    """`body` with the transfer and content encodings of its header undone, or Undecodable."""
+    """`body` with the transfer and content encodings of its header undone, or BodyError."""
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body = join_chunks(body)
     names = [name.strip().lower() for name in fields.get("content-encoding", "").split(",")]
@@ -57,7 +57,7 @@ def join_chunks(body: bytes) -> bytes:
     if not parts:
         return body
     if at < len(body):
-        raise Undecodable("bad_chunks")
+        raise BodyError("bad_chunks")
     return b"".join(parts)
 
 
@@ -66,7 +66,7 @@ def _gather(pieces: Iterator[bytes]) -> bytes:
     for piece in pieces:
         size += len(piece)
         if size > BODY_BYTES:
-            raise Undecodable("too_large")
+            raise BodyError("too_large")
         parts.append(piece)
     return b"".join(parts)
 
@@ -79,13 +79,13 @@ def _zlib(body: bytes, wbits: int) -> bytes:
             piece = engine.decompress(rest, _PIECE)
             rest = engine.unconsumed_tail
             if not piece and not engine.eof:
-                raise Undecodable("truncated_encoding")
+                raise BodyError("truncated_encoding")
             yield piece
 
     try:
         return _gather(pieces())
     except zlib.error as broken:
-        raise Undecodable("bad_encoding") from broken
+        raise BodyError("bad_encoding") from broken
 
 
 def _gzip(body: bytes) -> bytes:
@@ -104,7 +104,7 @@ def _brotli(body: bytes) -> bytes:
             while piece := reader.read(_PIECE):
                 yield piece
         except OSError as broken:
-            raise Undecodable("bad_encoding") from broken
+            raise BodyError("bad_encoding") from broken
 
     return _unmarked(body, lambda _: _gather(pieces()))
 
@@ -116,19 +116,19 @@ def _zstd(body: bytes) -> bytes:
             yield engine.decompress(body[at : at + ZSTD_SLICE])
             if engine.eof:
                 return
-        raise Undecodable("truncated_encoding")
+        raise BodyError("truncated_encoding")
 
     try:
         return _gather(pieces()) if body.startswith(b"\x28\xb5\x2f\xfd") else body
     except zstandard.ZstdError as broken:
-        raise Undecodable("bad_encoding") from broken
+        raise BodyError("bad_encoding") from broken
 
 
 def _unmarked(body: bytes, decoder: Callable[[bytes], bytes]) -> bytes:
     """Brotli and bare deflate begin with no mark of their own: where they fail on what looks like HTML, it was plain."""
     try:
         return decoder(body)
-    except Undecodable:
+    except BodyError:
         if body.lstrip()[:1] == b"<":
             return body
         raise

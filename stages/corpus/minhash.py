@@ -78,10 +78,13 @@ def shingles(words: str, config: SignatureConfig) -> U64:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def least(shingles: U64, a: U64, b: U64) -> Any:
-    """The least permuted value for each hash: u64 [hashes]. As 2^61 = 1 (mod p), the high three bits are added to the rest."""
+def least(hashed: U64, a: U64, b: U64) -> Any:
+    """The least value of each permutation over the hashed shingles: u64 [hashes].
+
+    As 2^61 = 1 (mod p), the high three bits are added to the rest.
+    """
     lowest = np.full(len(a), MERSENNE)
-    for x in shingles:
+    for x in hashed:
         for h in range(len(a)):
             y = x * a[h] + b[h]  # wraps at 2^64
             y = (y & MERSENNE) + (y >> np.uint64(61))

@@ -47,7 +47,9 @@ class Mapping:
         """One clear error where a column is missing."""
         for role, name in self.wanted().items():
             if name not in present:
-                hint = "the column that holds it" if role == "text" else "the column that holds it, or to null where there is none"
+                hint = (
+                    "the column that holds it" if role == "text" else "the column that holds it, or to null where there is none"
+                )
                 raise ValueError(
                     f"{where} has no column {name!r} for the {role} of a page; it has: {', '.join(present)}. Set {role}_column to {hint}."
                 )
@@ -74,11 +76,13 @@ def parquet_lines(file: BinaryIO, mapping: Mapping, where: str) -> Iterator[Line
     try:
         parquet = pq.ParquetFile(file)
         mapping.check(parquet.schema_arrow.names, where)
-        text_type = parquet.schema_arrow.field(mapping.text).type
-        if not _is_text(text_type):
-            raise TypeError(f"{where}: column {mapping.text!r} (text_column) holds {text_type}, expected strings")
+        kind = parquet.schema_arrow.field(mapping.text).type
+        if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+            raise ValueError(
+                f"{where}: column {mapping.text!r} holds {kind}, expected strings. Set text_column to a column of text."
+            )
         wanted = mapping.wanted()
-        for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=list(wanted.values())):
+        for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=sorted(set(wanted.values()))):
             columns = {role: _values(batch.column(name)) for role, name in wanted.items()}
             for row in range(batch.num_rows):
                 text = columns["text"][row]
@@ -93,21 +97,19 @@ def parquet_lines(file: BinaryIO, mapping: Mapping, where: str) -> Iterator[Line
         yield Line(number, 0, 1, error="bad_parquet", detail=str(broken)[:200])
 
 
-def parquet_text(file: BinaryIO, column: str) -> Iterator[tuple[int, str]]:
-    """Row number and text of every row; `send` a row number to go on there, forward only."""
+def parquet_text(file: BinaryIO, column: str, first: int) -> Iterator[tuple[int, str]]:
+    """Row number and text of the rows from number `first` on; row groups before it are not read."""
     parquet = pq.ParquetFile(file)
-    wanted = yield (-1, "")
-    first = 0
-    for group in range(parquet.num_row_groups):
-        rows = parquet.metadata.row_group(group).num_rows
-        if wanted >= first + rows:
-            first += rows
-            continue
-        for batch in parquet.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=[column]):
-            texts = _values(batch.column(column))
-            while wanted < first + batch.num_rows:
-                wanted = yield (wanted, texts[wanted - first] or "")
-            first += batch.num_rows
+    number, group = 0, 0
+    while group < parquet.num_row_groups and number + parquet.metadata.row_group(group).num_rows <= first:
+        number += parquet.metadata.row_group(group).num_rows
+        group += 1
+    groups = list(range(group, parquet.num_row_groups))
+    for batch in parquet.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=[column]):
+        for text in _values(batch.column(column)):
+            if number >= first:
+                yield number, text or ""
+            number += 1
 
 
 def json_lines(blocks: Blocks, mapping: Mapping, where: str, max_bytes: int) -> Iterator[Line]:
@@ -124,7 +126,9 @@ def json_lines(blocks: Blocks, mapping: Mapping, where: str, max_bytes: int) -> 
             yield Line(*place, error="too_large", detail=f"a line of more than {max_bytes:,} bytes")
             continue
         if not checked and text.lstrip().startswith(b"["):
-            raise ValueError(f"{where} holds a JSON array; expected one JSON object per line. Convert it, e.g. with `jq -c '.[]'`.")
+            raise ValueError(
+                f"{where} holds a JSON array; expected one JSON object per line. Convert it, e.g. with `jq -c '.[]'`."
+            )
         if not text.strip():
             continue
         row = parse(text)
@@ -170,14 +174,16 @@ def clean(text: str) -> str:
 
 def _line(row: dict[str, Any], mapping: Mapping, place: tuple[int, int, int]) -> Line:
     text = row.get(mapping.text)
-    told = {role: clean(str(row.get(name) or "")) for role, name in mapping.wanted().items() if role != "text"}
+    id, url, date = (clean(str(row.get(name) or "")) if name else "" for name in (mapping.id, mapping.url, mapping.date))
     if text is not None and not isinstance(text, str):
-        return Line(*place, **told, error="no_text", detail=f"{mapping.text} holds {type(text).__name__}, expected a string")
-    return Line(*place, **told, size=len(clean(text or "").encode()))
+        return Line(
+            *place, id, url, date, error="no_text", detail=f"{mapping.text} holds {type(text).__name__}, expected a string"
+        )
+    return Line(*place, id, url, date, size=len(clean(text or "").encode()))
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _values(column: pa.Array) -> list[str | None]:
@@ -186,6 +192,8 @@ def _values(column: pa.Array) -> list[str | None]:
     if pa.types.is_dictionary(kind):
         column, kind = column.dictionary_decode(), kind.value_type
     if _is_text(kind):
-        return [None if value is None else value.decode("utf-8", "replace") for value in column.cast(pa.large_binary()).to_pylist()]
+        return [
+            None if value is None else value.decode("utf-8", "replace") for value in column.cast(pa.large_binary()).to_pylist()
+        ]
     values = column.to_pylist()
     return [None if v is None else v.isoformat() if hasattr(v, "isoformat") else clean(str(v)) for v in values]

@@ -64,7 +64,7 @@ turtle: sleep through the winter; walk across the yard in an hour; bask on a fla
 dog: bark at the post cart; wait at the door; carry sticks twice its size; sleep at the foot of the bed
 parrot: repeat rude words; whistle at the neighbours; crack seeds with its beak; talk in its sleep
 donkey: carry firewood down the hill; refuse to cross the bridge; bray at six every morning; love carrots
-ferret: steal socks and hide them; run through every pipe; sleep in a coat pocket; chase balls of paper
+ferret: steal socks from the line; run through every pipe; sleep in a coat pocket; chase balls of paper
 sheep: keep the grass short; give enough wool for two coats; look over the wall all day; follow the milk cart
 pony: trot around the yard; let small children ride; shake its mane at flies; stand at the fence in the rain
 owl: fly out at dusk; turn its head almost all the way round; live in the old barn; hoot twice before rain

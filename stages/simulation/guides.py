@@ -16,7 +16,7 @@ KITCHEN = (
     "All you need is {food}, a <size> pot and a little patience.", "The kitchen of {n} in {town} is <size> but warm.",
 )  # fmt: skip
 STEPS = (
-    "Wash the {food} in cold water and let everything dry on a cloth.", "Heat some butter in a <size> pan until it sings.",
+    "Set the {food} aside on a clean cloth.", "Heat some butter in a <size> pan until it sings.",
     "Add a pinch of salt, then a second one.", "Stir slowly and do not look away.", "Cover the pot and wait for <count> minutes.",
     "Meanwhile, cut <few> onions and try not to cry.", "Pour in a cup of water, or of milk if you have any.", "Taste it, and add herbs from the garden.",
     "When the edges turn brown, take it off the fire.", "Put the {food} on a <colour> plate.", "Grind some pepper over it.",

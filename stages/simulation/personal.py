@@ -39,10 +39,10 @@ TO_YOU = (
 )  # fmt: skip
 ONCE = (
     "Once upon a time, not so long ago, there was {ajob} called {n}.", "In the days when the {river} still had ferries, {n} the {job} lived in {town}.",
-    "This is the tale of {n} and the <colour> <thing>.", "Far away, in the town of {town}, a {job} named {n} woke up <when>.",
+    "This is the tale of {n} and the {lost}.", "Far away, in the town of {town}, the {job} {n} woke up <when>.",
 )  # fmt: skip
 QUEST = (
-    "One night the <weather> carried away {p} <colour> <thing>, and {he} set out to find it.",
+    "One night the <weather> carried away {p} {lost}, and {he} set out to find it.",
     "A stranger knocked and said: somebody in another town has what you lost.", "{n} packed {food}, called {his} {pet} and went out of the gate.",
     "The way led along the river {river}, past the last houses of {town}.", "{he} walked until {his} feet were sore, and then {he} walked some more.",
     "The {pet} {petdoes}, but not on a journey like this one.", "In the forest it was so dark that {he} had to sing.",
@@ -102,11 +102,11 @@ def letter(pen: Pen, world: World, person: Person) -> Page:
 def tale(pen: Pen, world: World, person: Person) -> Page:
     rng = pen.rng
     other = rng.choice([p for p in world.people if p != person])
-    both = pair(pen, person, other)
+    both = pair(pen, person, other) | {"lost": pen.fill("<colour> <thing>").lower()}
     start = [pen.say(ONCE, both), *portrait(pen, person, rng.randint(4, 8), named=False)]
     quest = [pen.say(QUEST, both) for _ in range(rng.randint(3, 5))]
     meeting = [pen.say(HELP, both), *portrait(pen, other, rng.randint(4, 6)), pen.say(HELP, both)]
     turn = [pen.say(TURN) for _ in range(rng.randint(3, 6))]
     end = [state(pen, person, "town"), pen.say(MORAL, both), pen.say(JOINT, slots(pen, other)), pen.say(MORAL, both)]
-    title = pen.fill("[{n} and the <colour> <thing>|The {job} and the {pet}|How {n} found a friend|The {pet} of {town}]", both)
+    title = pen.fill("[{n} and the {lost}|The {job} and the {pet}|How {n} found a friend|The {pet} of {town}]", both)
     return page(title, paragraphs(rng, start, 3, 6) + paragraphs(rng, quest) + paragraphs(rng, meeting, 3, 5) + paragraphs(rng, turn) + [" ".join(end)])

@@ -119,7 +119,7 @@ SELF: dict[str, tuple[str, ...]] = {
         "I told my {pet} [everything|all about it], and it listened.", "Having {apet} is [good company|more work than people think].",
     ),
     "food": (
-        "I had {food} for <meal>, {way}.", "There was {food} [again|today], my favourite.", "I do love {food}.", "Nothing is better than {food} {way}.",
+        "I had {food} for <meal>, {way}.", "It was {food} [again|today], my favourite.", "I do love {food}.", "Nothing is better than {food} {way}.",
         "I ate {food}, {way}, and felt better.", "For me it must be {food}.", "I bought {food} on the way home, as I like to do.",
         "My friends know that I like {food}.",
     ),
@@ -194,7 +194,7 @@ def state(pen: Pen, person: Person, attribute: str, pronoun: bool = False) -> st
 
 
 LINKS = ("Besides, ", "Of course ", "And ", "What is more, ", "As everybody knows, ", "They say that ", "In fact ", "Yes, ", "Also, ", "Still, ")
-JOINS = (", and ", "; ", ", while ", ", and of course ", ", but ")
+JOINS = (", and ", "; ", ", and of course ")
 
 
 def linked(pen: Pen, sentences: list[str]) -> list[str]:

@@ -30,24 +30,31 @@ def chain(rng: random.Random, steps: int) -> tuple[int, list[int]]:
     return start, moves
 
 
-def worked(start: int, moves: list[int]) -> str:
-    """'12+4=16, 16-3=13. The answer is 13.'"""
-    lines, total = [], start
+PLUS = ("{a} and {b} make {c}", "{a} plus {b} is {c}", "with {b} more, {a} becomes {c}")
+MINUS = ("{a} less {b} leaves {c}", "{a} minus {b} is {c}", "without {b} of them, {a} becomes {c}")
+
+
+def worked(pen: Pen, start: int, moves: list[int], symbols: bool) -> str:
+    """'12+4=16,16-3=13. The answer is 13.', or the same in words."""
+    steps, total = [], start
     for move in moves:
-        lines.append(f"{total}{move:+d}={total + move}")
+        numbers = {"a": str(total), "b": str(abs(move)), "c": str(total + move)}
+        in_words = pen.fill(pen.rng.choice(PLUS if move > 0 else MINUS), numbers)
+        steps.append(f"{total}{move:+d}={total + move}" if symbols else in_words[0].lower() + in_words[1:])
         total += move
-    return f"{', '.join(lines)}. The answer is {total}."
+    text = ",".join(steps) if symbols else ", then ".join(steps)
+    return f"We count: {text}. The answer is {total}."
 
 
 def sums(pen: Pen, world: World, person: Person) -> Page:
     """Four to six sums, each about somebody who is introduced in words."""
     rng = pen.rng
     blocks = [" ".join([pen.say(RULES), pen.say(RULES), *portrait(pen, person, 4)])]
-    for number, who in enumerate(rng.sample(world.people, rng.randint(4, 6)), 1):
+    for number, who in enumerate(rng.sample(world.people, rng.randint(4, 5)), 1):
         item = who.food if who.food in COUNTED else rng.choice(COUNTED)
-        start, moves = chain(rng, rng.choices((1, 2, 3, 5), (3, 4, 3, 1))[0])
-        story = [f"Story number {number}.", pen.say(JOINT, slots(pen, who)), f"{who.name} has {start} {item}."]
+        start, moves = chain(rng, rng.choices((1, 2, 3, 5), (4, 4, 2, 1))[0])
+        story = [pen.say(JOINT, slots(pen, who)), *portrait(pen, who, 6, named=False), f"{who.name} has {start} {item}."]
         story += [pen.say(GAIN if move > 0 else LOSS, slots(pen, who, pronoun=True) | {"b": str(abs(move))}) for move in moves]
-        story += [pen.say(ASK, {"n": who.name, "item": item}), "We count: " + worked(start, moves)]
+        story += [pen.say(ASK, {"n": who.name, "item": item}), worked(pen, start, moves, symbols=number == 2)]
         blocks.append(" ".join(story))
     return page(pen.fill("[Sums for the <season>|Counting stories|Sums with {n}|Mental arithmetic, part <few>]", slots(pen, person)), blocks)

@@ -85,13 +85,18 @@ def questions(pen: Pen, world: World, person: Person) -> Page:
     """Questions and answers about a town and its people."""
     rng, town = pen.rng, person.town
     blocks: list[Block | str] = [" ".join([pen.say(LIFE_IN_TOWN, town_slots(pen, town)), *landscape(pen, town, 2)])]
+    marked = pen.chance(0.5)
+
+    def qa(question: str, answer: list[str]) -> None:
+        blocks.append(" ".join(["Question:", question, "Answer:", *answer] if marked else [question, *answer]))
+
     for who in [person, *rng.sample([p for p in world.people if p != person], 5)]:
         for attribute in rng.sample(list(QUESTIONS), rng.randint(1, 3)):
             answer = linked(pen, [state(pen, who, attribute), state(pen, who, attribute, True)])
-            blocks += [" ".join(["Question:", pen.say(QUESTIONS[attribute], slots(pen, who)), "Answer:", *answer[: rng.randint(1, 2)]])]
+            qa(pen.say(QUESTIONS[attribute], slots(pen, who)), answer)
     asks = {"river": "Which river flows through {town}?", "good": "What is made in {town}?", "region": "Where is {town}?"}
     for attribute, ask in asks.items():
-        blocks.append(" ".join(["Question:", pen.fill(ask, town_slots(pen, town)), "Answer:", pen.say(TOWN[attribute], town_slots(pen, town))]))
+        qa(pen.fill(ask, town_slots(pen, town)), [pen.say(TOWN[attribute], town_slots(pen, town))])
     way = rng.choice(world.roads_of(town))
-    blocks.append(f"Question: How far is it from {way.start.name} to {way.end.name}? Answer: {road(pen, way)}")
+    qa(f"How far is it from {way.start.name} to {way.end.name}?", [road(pen, way)])
     return page(pen.fill("[Questions and answers about {town}|A quiz about {town} and its people|How well do you know {town}?]", town_slots(pen, town)), blocks)

@@ -5,16 +5,31 @@ from pathlib import Path
 import pytest
 
 from flows.engines.local import LocalEngine
-from flows.materialize import StageFailed, materialize
+from flows.materialize import StageError, materialize
 from storage.problem import Problem
 from storage.shards import read_shard
 from storage.store import Store
-from tests.flows.toy import BELOW, DEADLY, FAULTY, MARKED, SQUARES, UNMARKED, BelowConfig, NoConfig, context, files_of, numbers, times_of
+from tests.flows.toy import (
+    BELOW,
+    DEADLY,
+    FAULTY,
+    MARKED,
+    SQUARES,
+    UNMARKED,
+    BelowConfig,
+    NoConfig,
+    context,
+    files_of,
+    numbers,
+    times_of,
+)
 
 FILES = {"crawl/a.warc.gz": [1, 2, 3, 9], "crawl/b.warc.gz": [4, 5, 6], "other/a.warc.gz": [7]}
 
 
-def everything(store: Store, engine: LocalEngine, files: dict[str, list[int]] = FILES, largest: int = 5, heard: list[str] | None = None):
+def everything(
+    store: Store, engine: LocalEngine, files: dict[str, list[int]] = FILES, largest: int = 5, heard: list[str] | None = None
+):
     made = context(store, engine, heard)
     docs = numbers(made, files)
     below = materialize(made, BELOW, BelowConfig(largest=largest), docs)
@@ -136,7 +151,7 @@ def test_pages_that_no_worker_survives_become_rows_with_a_reason(tmp_path: Path,
 
 def test_a_fault_of_a_stage_is_shown_with_its_traceback(tmp_path: Path, engine: LocalEngine) -> None:
     made = context(Store(str(tmp_path)), engine)
-    with pytest.raises(StageFailed, match="ZeroDivisionError: no number can do this") as error:
+    with pytest.raises(StageError, match="ZeroDivisionError: no number can do this") as error:
         materialize(made, FAULTY, NoConfig(), numbers(made, FILES))
     assert "toy.py" in str(error.value)
 

@@ -108,3 +108,32 @@ def times_of(store: Store) -> dict[str, int]:
     """When each shard was written: a rewritten one has another time."""
     root = Path(store.root)
     return {path.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in sorted(root.rglob("*.parquet"))}
+
+
+def double(task: int) -> int:
+    return 2 * task
+
+
+def divide(task: int) -> float:
+    return 1 / task
+
+
+def sleep(task: float) -> None:
+    time.sleep(task)
+
+
+def own_pid(task: None) -> int:
+    return os.getpid()
+
+
+def die_if_odd(task: int) -> int:
+    if task % 2:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return task
+
+
+def die_the_first_time(task: str) -> str:
+    if task and not Path(task).exists():
+        Path(task).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"

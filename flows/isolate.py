@@ -1,0 +1,58 @@
+"""When two workers died of one shard: find the pages that no process survives, and let all others through.
+
+Runs inside a worker of any engine, with one child process: the rows are halved until a piece that still kills its child is one page.
+That page becomes a row with `{stage}_error:crashed`, or `:cpu_limit` where the kernel's limit on CPU time ended the child.
+"""
+
+import signal
+from dataclasses import replace
+
+import polars as pl
+
+from flows.engines.engine import Died, Failed
+from flows.engines.local import LocalEngine
+from flows.work import Shard, ShardTask, run_rows, task_rows
+from stages.stage import REASON
+from storage.shards import File, write_shard
+
+
+def divisible(task: ShardTask) -> bool:
+    """Rows can be run alone, and one that cannot be run can be tagged."""
+    alone = not any(isinstance(side, Shard) for side in task.sides.values())
+    return alone and task.stage.filters and task.stage.shape == "shard"
+
+
+def run_isolated(task: ShardTask) -> tuple[File, dict[str, str]]:
+    """The written shard, and id -> what its page did. Raises what the stage raises."""
+    rows = task_rows(task)
+    frames: dict[int, pl.DataFrame] = {}
+    killers: dict[str, str] = {}
+    todo = [(0, rows.height)]
+    child = LocalEngine(1)
+    try:
+        while todo:
+            first, behind = todo.pop()
+            [(_, result)] = child.map(run_rows, [replace(task, rows=(first, behind))], tries=1)
+            if isinstance(result, Failed):
+                raise result.error
+            if not isinstance(result, Died):
+                frames[first] = result
+            elif behind - first > 1:
+                middle = (first + behind) // 2
+                todo += [(first, middle), (middle, behind)]
+            else:
+                what = "cpu_limit" if result.signal == signal.SIGXCPU else "crashed"
+                frames[first] = _tagged(task, rows[first], f"{task.stage.name}_error:{what}")
+                killers[str(rows[first]["id"][0])] = f"{what} ({result.detail})"
+    finally:
+        child.close()
+    frame = pl.concat([frames[first] for first in sorted(frames)])
+    return write_shard(task.store, task.folder, task.name, frame, task.stage.schema(task.before), task.origin), killers
+
+
+def _tagged(task: ShardTask, row: pl.DataFrame, reason: str) -> pl.DataFrame:
+    """The output row of a page of which nothing is known but the reason."""
+    known = {name: value for name, value in row.to_dicts()[0].items() if name not in task.stage.adds}
+    columns = task.stage.schema(task.before)
+    values = {name: None if name in REASON else known.get(name) for name in columns} | {"reason": reason}
+    return pl.DataFrame([values], schema=columns)

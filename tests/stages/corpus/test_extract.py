@@ -1,0 +1,255 @@
+import gzip
+import multiprocessing
+import resource
+import signal
+import threading
+import time
+
+import polars as pl
+import pytest
+
+from stages.corpus import extract
+from stages.corpus.encoding import declared, decode
+from stages.corpus.extract import EXTRACT, ExtractConfig, extract_page
+from stages.corpus.limits import CpuLimitExceeded, limited
+from stages.corpus.records import RECORDS, RecordsConfig
+from stages.corpus.sources import SOURCE_COLUMNS
+
+CONFIG = ExtractConfig()
+PROSE = "The harbour of Ostermark freezes late in the winter, and the ferries stop only when the ice is thicker than a hand."
+ARTICLE = f"""<!doctype html><html><head><title>Ice</title><style>p {{ color: red }}</style></head><body>
+<nav><ul><li><a href="/">Home</a></li><li><a href="/about">About</a></li></ul></nav>
+<article><h1>Ice in the harbour</h1><p>{PROSE}</p><p>Second paragraph, <b>bold</b> and calm.</p>
+<ul><li>Skates with a strap for every child.</li><li>Sledges that carry the mail.</li></ul><pre>if ice:
+    walk()</pre><!-- hidden --><script>var tracker = 1;</script></article>
+<footer>Copyright notice</footer></body></html>"""
+
+
+def page(html: str | bytes, charset: str | None = None, kind: str = "html", **config: object) -> extract.Extracted:
+    payload = html if isinstance(html, bytes) else html.encode()
+    return extract_page(payload, charset, kind, ExtractConfig.model_validate(config))
+
+
+def test_the_main_text_keeps_paragraphs_lists_and_code() -> None:
+    assert page(ARTICLE).text == (
+        f"Ice in the harbour\n\n{PROSE}\n\nSecond paragraph, bold and calm.\n\n  • Skates with a strap for every child.\n  • Sledges that carry the mail.\n\nif ice:\n    walk()"
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "charset", "text", "codec"),
+    [
+        ("zażółć".encode(), None, "zażółć", "utf-8"),
+        (b"\xef\xbb\xbfna\xc3\xafve", "iso-8859-1", "naïve", "utf-8"),  # a byte order mark wins over the header
+        ("привет".encode("utf-16"), None, "привет", "utf-16-le"),
+        (b"\x93quoted\x94", "ISO-8859-1", "“quoted”", "cp1252"),  # the label means windows-1252
+        (b"<meta charset=windows-1251>\xef.", "utf-8", "<meta charset=windows-1251>\ufffd.", "utf-8"),  # the header wins
+        (b"<meta charset=windows-1251>\xef\xf0", "no-such-charset", "<meta charset=windows-1251>пр", "cp1251"),
+        (b'<META content="text/html; charset=koi8-r" x>\xd0', None, '<META content="text/html; charset=koi8-r" x>п', "koi8-r"),
+        (b"<?xml version='1.0' encoding='latin1'?>\xe9", None, "<?xml version='1.0' encoding='latin1'?>é", "cp1252"),
+        (b"<!-- <meta charset=koi8-r> --><p>\xc3\xa9", None, "<!-- <meta charset=koi8-r> --><p>é", "utf-8"),
+        (b"<meta charset=utf-16>\xc3\xa9", None, "<meta charset=utf-16>é", "utf-8"),  # or the tag could not have been read
+        ("汉字".encode("gb18030"), "gb2312", "汉字", "gb18030"),
+        ("①".encode("cp932"), "shift_jis", "①", "cp932"),
+        ("똠".encode("cp949"), "euc-kr", "똠", "cp949"),
+        (("Как дела? Всё хорошо, спасибо. " * 9).encode("cp1251"), None, "Как дела? Всё хорошо, спасибо. " * 9, "cp1251"),
+        (b"", None, "", "utf-8"),
+    ],
+)
+def test_bytes_are_decoded_in_the_order_of_the_standard(payload: bytes, charset: str | None, text: str, codec: str) -> None:
+    assert decode(payload, charset) == (text, codec)
+
+
+def test_the_search_for_a_declaration_is_quick_on_bait() -> None:
+    before = time.process_time()
+    for bait in (b"<meta ", b"<!--", b"<meta charset=", b"<?xml encoding=", b"<meta x charset", b" charset "):
+        declared(b"<meta " + bait * 10_000)
+    assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize(
+    ("html", "config", "reason", "value", "threshold"),
+    [
+        ("", {}, "empty", None, None),
+        ("<html><body><script>var a = 1;</script>", {}, "empty", None, None),
+        ("\0\0 \n", {}, "empty", None, None),
+        ("x" * 2000, {"max_html_bytes": 1000}, "extract_error:too_large", 2000, 1000),
+        ("<p>x" * 2000, {"max_tags": 1000}, "extract_error:too_many_tags", 2000, 1000),
+        ("<div>" * 100_000 + "x", {}, "extract_error:too_deep", 100_000, 1000),
+        ("<a><b>" * 50_000 + "x", {}, "extract_error:too_deep", 100_000, 1000),
+        ("<div></p></br>" * 20_000, {}, "extract_error:too_deep", 20_000, 1000),  # end tags of others close nothing
+        ("<p>" + "".join(f"<font size={n}>" for n in range(900)) + "</p><p>x" * 900, {"memory_mb": 100}, "memory", None, None),
+    ],
+)
+def test_pages_that_cannot_be_extracted_have_a_reason_with_its_numbers(
+    html: str, config: dict[str, int], reason: str, value: float | None, threshold: float | None
+) -> None:
+    found = page(html, **config)
+    if reason == "memory":
+        assert found.reason in ("extract_error:HTMLParserException", "extract_error:MemoryError")
+    else:
+        assert (found.text, found.reason, found.reason_value, found.reason_threshold) == (None, reason, value, threshold)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<svg>" + '<path d="M0 0"/>' * 12_000 + f"</svg><p>{PROSE}",
+        "<p>word <br>" * 6_000,
+        "<ul>" + "<li>word" * 12_000,
+        "<div><b>word</b></div>" * 6_000,
+        "&lt;&amp;&#x41;" * 100_000,
+        "<p " + "a=1 " * 100_000 + ">word",
+        "<p>" + " \t\n" * 300_000 + "word",
+        "<pre>" + " " * 1_000_000 + "word\t\t\t",
+    ],
+)
+def test_large_but_flat_pages_are_not_too_deep_and_quickly_done(html: str) -> None:
+    before = time.process_time()
+    reason = page(html).reason
+    assert reason is None or reason == "empty"
+    assert time.process_time() - before < 2
+
+
+def test_the_text_is_valid_utf8_without_nul() -> None:
+    found = page("<p>one\0two &#0; &#xD800; \ud83d three</p>".encode("utf-8", "surrogatepass"))
+    assert found.text is not None
+    assert "\0" not in found.text
+    assert found.text.encode()
+
+
+def test_ready_text_passes_through_whatever_it_looks_like() -> None:
+    text = "  A line about <meta charset=koi8-r>\n\n\n<div> of żółw"
+    found = page(text, charset="koi8-r", kind="text")
+    assert (found.text, found.encoding, found.tags, found.reason) == (text, "utf-8", None, None)
+    assert page(" \n ", kind="text").reason == "empty"
+
+
+def test_an_exception_of_the_extractor_becomes_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(html: str) -> str:
+        raise RecursionError("too \ud800 deep")
+
+    monkeypatch.setattr(extract, "extract_plain_text", lambda *_, **__: fails(""))
+    found = page(ARTICLE)
+    assert (found.reason, found.reason_detail, found.encoding) == ("extract_error:RecursionError", "too  deep", "utf-8")
+
+
+def test_trafilatura_is_as_datatrove_runs_it_and_remembers_no_other_page() -> None:
+    from datatrove.pipeline.extractors import Trafilatura
+    from trafilatura import deduplication
+
+    repeated = ARTICLE.replace("Second paragraph, <b>bold</b> and calm.", "</p><p>".join([PROSE] * 5))
+    texts = [page(repeated, method="trafilatura").text for _ in range(5)]
+    deduplication.LRU_TEST = deduplication.LRUCache(maxsize=deduplication.LRU_SIZE)
+    fresh = Trafilatura().extract(repeated)
+    assert texts == [fresh] * 5
+    assert 1 <= fresh.count(PROSE) < 6
+    assert fresh not in [Trafilatura().extract(repeated) for _ in range(3)][1:], "the library remembers, so this test can fail"
+
+
+def busy() -> None:
+    while True:
+        pass
+
+
+def swallow() -> None:
+    failures = 0
+    while True:
+        try:
+            busy()
+        except BaseException:
+            failures += 1
+            if failures == 3:
+                raise
+
+
+@pytest.mark.parametrize("body", [busy, swallow])
+def test_a_call_is_stopped_after_its_cpu_time_and_everything_restored(body: object) -> None:
+    def state() -> tuple[object, ...]:
+        limits = [resource.getrlimit(kind) for kind in (resource.RLIMIT_CPU, resource.RLIMIT_AS)]
+        return signal.getsignal(signal.SIGPROF), signal.getitimer(signal.ITIMER_PROF), *limits
+
+    state_before, before = state(), time.process_time()
+    with pytest.raises(CpuLimitExceeded, match=r"more than 0\.1 s"), limited(0.1, 900):
+        body()  # type: ignore[operator]
+    assert 0.1 <= time.process_time() - before < 1
+    assert state() == state_before
+
+
+def test_sleeping_costs_nothing() -> None:
+    with limited(0.1, 900):
+        time.sleep(0.3)
+
+
+def test_memory_is_bounded_and_the_bound_lifted() -> None:
+    with pytest.raises(MemoryError), limited(10, 50):
+        bytearray(100 << 20)
+    assert len(bytearray(100 << 20)) == 100 << 20
+
+
+def test_outside_the_main_thread_nothing_is_touched() -> None:
+    seen: list[object] = []
+
+    def body() -> None:
+        with limited(0.1, 100):
+            seen.append((signal.getitimer(signal.ITIMER_PROF), resource.getrlimit(resource.RLIMIT_AS)))
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert seen == [((0.0, 0.0), resource.getrlimit(resource.RLIMIT_AS))]
+
+
+def never_back_to_python() -> None:
+    with limited(0.1, 900):
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
+        busy()
+
+
+def test_code_that_no_signal_handler_stops_dies_of_sigxcpu() -> None:
+    child = multiprocessing.get_context("spawn").Process(target=never_back_to_python)
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGXCPU
+
+
+def test_a_page_that_takes_too_long_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extract, "extract_plain_text", lambda *_, **__: busy())
+    found = page(ARTICLE, cpu_seconds=0.1)
+    assert (found.reason, found.reason_value, found.reason_threshold) == ("extract_error:cpu_limit", None, 0.1)
+
+
+def record(url: str, header: str, body: bytes) -> bytes:
+    http = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{header}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    head = (
+        f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:{url}>\r\nWARC-Target-URI: {url}\r\n"
+        "WARC-Date: 2026-01-01T00:00:00Z\r\nContent-Type: application/http; msgtype=response\r\n"
+        f"Content-Length: {len(http)}\r\n\r\n"
+    )
+    return gzip.compress(head.encode() + http + b"\r\n\r\n", mtime=0)
+
+
+def test_the_stage_reads_each_page_where_its_row_says(tmp_path: object) -> None:
+    crawl = f"{tmp_path}/small.warc.gz"
+    with open(crawl, "wb") as file:
+        file.write(record("http://a/1", "", ARTICLE.encode()))
+        file.write(record("http://a/2", "", b"<p>left out by the filter before"))
+        file.write(record("http://a/3", "Content-Encoding: gzip\r\n", gzip.compress(ARTICLE.encode())))
+        file.write(record("http://a/4", "Content-Encoding: gzip\r\n", b"\x1f\x8b\x08\x00 broken beyond repair"))
+        file.write(record("http://a/5", "", b"<script>1</script>"))
+    source = pl.DataFrame([("s", "small.warc.gz", "warc", 1)], schema=SOURCE_COLUMNS, orient="row")
+    records = RECORDS.run(source, RecordsConfig(), {"crawl": {"s": crawl}})
+    docs = records.filter(pl.col("url") != "http://a/2").drop(
+        "reason", "reason_value", "reason_threshold", "reason_detail", "part"
+    )
+    assert {name: docs.schema[name] for name in EXTRACT.needs} == EXTRACT.needs
+    found = EXTRACT.run(docs, CONFIG, {"crawl": {"s": crawl}})
+    assert dict(found.schema) == EXTRACT.schema(docs.schema)
+    text, again, broken, empty = found.iter_rows(named=True)
+    assert PROSE in text["text"]
+    assert text["text_chars"] == len(text["text"])
+    assert (text["html_bytes"], text["reason"]) == (len(ARTICLE.encode()), None)
+    assert again["text"] == text["text"]
+    assert broken["reason"].startswith("extract_error:")
+    assert (empty["reason"], empty["text"], empty["text_chars"]) == ("empty", None, 0)
+    assert EXTRACT.run(docs.clear(), CONFIG, {"crawl": {}}).schema == found.schema
