@@ -44,7 +44,9 @@ class Bar:
         dropped = snapshot.rows - snapshot.kept
         rows = f"{snapshot.rows:>9,} rows" + (f"  {dropped:>8,} dropped" if dropped else "")
         how = "cached" if cached else f"{seconds:.1f} s"
-        self.console.print(f"  {stage:<18} {how:>8}  {rows:<37} {snapshot.reference}", style="dim" if cached else None)
+        self.console.print(
+            f"  {stage:<18} {how:>8}  {rows:<37} {snapshot.reference}", style="dim" if cached else None, soft_wrap=True
+        )
 
     def say(self, text: str) -> None:
-        self.console.print(f"  {text}", style="yellow", markup=False)
+        self.console.print(f"  {text}", style="yellow", markup=False, soft_wrap=True)

@@ -5,15 +5,14 @@ from typing import Any
 
 from prefect import flow
 from pydantic import Field
-from stages.corpus.corpus import CORPUS, CorpusConfig
-from stages.corpus.pii import PII, PiiConfig
 
 from flows.crawl import crawl_files
-from flows.funnel import funnel, publish
+from flows.funnel import funnel, publish, show
 from flows.run import Mechanics, Run, open_run
 from stages.corpus.blocklists import BLOCKLISTS, BlocklistsConfig, list_files
 from stages.corpus.c4 import C4, C4Config
 from stages.corpus.clusters import CLUSTERS, ClustersConfig
+from stages.corpus.corpus import CORPUS, CorpusConfig
 from stages.corpus.dedup import DEDUP, DedupConfig
 from stages.corpus.extract import EXTRACT, ExtractConfig
 from stages.corpus.fineweb import FINEWEB, FineWebConfig
@@ -21,6 +20,7 @@ from stages.corpus.gopher_quality import GOPHER_QUALITY, GopherQualityConfig
 from stages.corpus.gopher_repetition import GOPHER_REPETITION, GopherRepetitionConfig
 from stages.corpus.language import LANGUAGE, LanguageConfig, default_model
 from stages.corpus.minhash import SIGNATURES, SignatureConfig
+from stages.corpus.pii import PII, PiiConfig
 from stages.corpus.records import RECORDS, RecordsConfig
 from stages.corpus.url import URL, UrlConfig
 from stages.stage import Input
@@ -84,5 +84,7 @@ def make_corpus(run: Run, p: CorpusParameters) -> dict[str, Any]:
     texts = run.stage(PII, p.pii, texts)
     run.stage(CORPUS, p.corpus, texts, **({"tokenizer": Path(p.tokenizer)} if p.tokenizer else {}))
 
-    publish(funnel(list(run.made.values())))
+    steps = funnel(list(run.made.values()))
+    publish(steps)
+    show(steps, run.bar.console)
     return run.summary()

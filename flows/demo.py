@@ -4,10 +4,10 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from stages.corpus.assess import ASSESS, AssessConfig
 
 from flows.corpus import CorpusParameters, make_corpus
 from flows.run import open_run
+from stages.corpus.assess import ASSESS, AssessConfig
 from stages.corpus.simulate import SIMULATE, SimulateConfig
 
 JUDGED = (

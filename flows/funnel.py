@@ -35,8 +35,8 @@ class Step:
 
 
 def funnel(datasets: Sequence[Dataset]) -> list[Step]:
-    """A step for each stage that filters, and the last stage as it is."""
-    chosen = [one for one in datasets if one.stage.filters or one is datasets[-1]]
+    """A step for each stage that filters, and the corpus as it is."""
+    chosen = [one for one in datasets if one.stage.filters or one.stage.name == "corpus"]
     return [
         Step(one.stage.name, one.snapshot.rows, one.snapshot.kept, one.snapshot.reasons, one.snapshot.reference) for one in chosen
     ]

@@ -25,6 +25,7 @@ START_SECONDS = 120  # the first start on a busy laptop makes the database: 10 s
 def settle_environment() -> None:
     """Prefect reads its settings when it is imported: call this before. What the user has set stands."""
     os.environ.setdefault("PREFECT_HOME", str(Path(".winnow/prefect").absolute()))
+    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("PREFECT_RESULTS_PERSIST_BY_DEFAULT", "false")

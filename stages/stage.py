@@ -42,7 +42,6 @@ SideKind = Literal["file", "artifact", "shard", "crawl"]
 """
 
 
-
 @dataclass(frozen=True)
 class Input:
     """The files of one artifact as a whole stage sees them: all in one local folder, only those of the snapshot, sorted."""
@@ -90,5 +89,3 @@ class Stage:
     def schema(self, before: Columns) -> dict[str, pl.DataType]:
         """Columns of this stage's shards, in order, given those that this stage sees."""
         return self.lasting(before) | dict(self.signals) | (REASON if self.filters else {})
-
-

@@ -48,7 +48,7 @@ class RunRecord:
         self.artifacts[stage] = Made(snapshot.reference, inputs, cached, round(seconds, 3), snapshot.rows, snapshot.bytes)
 
     def save(self, store: Store) -> None:
-        store.write(f"runs/{self.id}.json", (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode())
+        store.write(f"runs/{self.id}.json", (json.dumps(asdict(self), indent=1) + "\n").encode())
 
     def finish(self, store: Store, state: str) -> None:
         self.state = state

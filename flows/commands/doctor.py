@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from rich.console import Console
 
 from flows.commands.options import JsonOption, StoreOption
+from flows.commands.terminal import console
 from storage.problem import Problem
 from storage.store import Store
 
@@ -48,10 +48,10 @@ def doctor(store: StoreOption = "./store", json_: JsonOption = False) -> None:
     if json_:
         print(json.dumps({"checks": [asdict(check) for check in checks]}))
     else:
-        console = Console(highlight=False)
+        out = console()
         mark = {"ok": "[green]ok  [/green]", "note": "[yellow]note[/yellow]", "bad": "[red]bad [/red]"}
         for check in checks:
-            console.print(
+            out.print(
                 f"{mark[check.state]} {check.name:<22} {check.found}" + (f"  [dim]{check.advice}[/dim]" if check.advice else ""),
                 soft_wrap=True,
             )

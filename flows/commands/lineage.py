@@ -5,10 +5,10 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.tree import Tree
 
 from flows.commands.options import ArtifactArgument, JsonOption, StoreOption
+from flows.commands.terminal import console
 from storage.artifact import resolve
 from storage.lineage import Node, ancestors, mermaid
 from storage.problem import Problem
@@ -32,7 +32,7 @@ def lineage(
     elif picture:
         print(mermaid(nodes))
     else:
-        Console(highlight=False).print(_tree({node.reference: node for node in nodes}, snapshot.reference))
+        console().print(_tree({node.reference: node for node in nodes}, snapshot.reference))
 
 
 def _tree(nodes: dict[str, Node], root: str) -> Tree:

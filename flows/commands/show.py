@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from flows.commands.options import JsonOption, StoreOption
+from flows.commands.terminal import console, visible
 from storage.artifact import recipe, resolve
 from storage.problem import Problem
 from storage.runs import records
@@ -73,6 +73,7 @@ def _catalogue(store: Store, as_json: bool) -> None:
             f"the store {store.url!r} holds no artifacts; run `winnow demo` or `winnow run corpus` first, or name another with --store"
         )
     table = Table("stage", "artifact", box=None, header_style="bold", pad_edge=False)
+    table.columns[1].no_wrap = True
     for name in ("rows", "MB"):
         table.add_column(name, justify="right")
     table.add_column("newest run")
@@ -80,7 +81,7 @@ def _catalogue(store: Store, as_json: bool) -> None:
         table.add_row(
             one["stage"], one["artifact"], f"{one['rows']:,}", f"{one['bytes'] / 1e6:,.1f}", f"{one['flow']} {one['run']}"
         )
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _rows(
@@ -143,19 +144,19 @@ def _print_json(store: Store, snapshot: Snapshot, rows: pl.DataFrame | None, mat
 
 
 def _print(store: Store, snapshot: Snapshot, rows: pl.DataFrame | None, matching: int, full: bool, conditional: bool) -> None:
-    console = Console(highlight=False)
-    console.print(f"[bold]{snapshot.reference}[/bold]  {store.full(snapshot.folder)}", soft_wrap=True)
+    out = console()
+    out.print(f"[bold]{snapshot.reference}[/bold]  {store.full(snapshot.folder)}", soft_wrap=True)
     dropped = snapshot.rows - snapshot.kept
-    console.print(
+    out.print(
         f"{snapshot.rows:,} rows in {len(snapshot.shards)} shards, {snapshot.bytes / 1e6:,.1f} MB"
         + (f"; {dropped:,} dropped" if dropped else "")
     )
     document = recipe(store, snapshot.stage, snapshot.key)
-    console.print(f"recipe: version {document['version']}, {json.dumps(document['config'])}", soft_wrap=True, markup=False)
+    out.print(f"recipe: version {document['version']}, {json.dumps(document['config'])}", soft_wrap=True, markup=False)
     for name, text in document["inputs"].items():
-        console.print(f"  {name}: {text}")
+        out.print(f"  {name}: {text}")
     if snapshot.stats:
-        console.print(
+        out.print(
             "stats: " + ", ".join(f"{name} {value}" for name, value in snapshot.stats.items()), soft_wrap=True, markup=False
         )
     if snapshot.reasons:
@@ -163,23 +164,18 @@ def _print(store: Store, snapshot: Snapshot, rows: pl.DataFrame | None, matching
         table.add_column("rows", justify="right")
         for reason, count in snapshot.reasons.items():
             table.add_row(escape(reason), f"{count:,}")
-        console.print(table)
+        out.print(table)
     if rows is None:
         for file in snapshot.files:
-            console.print(f"  {file.name}  {file.bytes:,} bytes", markup=False)
+            out.print(f"  {file.name}  {file.bytes:,} bytes", markup=False)
         return
-    console.print("columns: " + ", ".join(f"{name} {dtype}" for name, dtype in rows.schema.items()), soft_wrap=True, markup=False)
+    out.print("columns: " + ", ".join(f"{name} {dtype}" for name, dtype in rows.schema.items()), soft_wrap=True, markup=False)
     if conditional:
-        console.print(f"{matching:,} rows match")
+        out.print(f"{matching:,} rows match")
     for row in rows.to_dicts():
-        console.rule(style="dim")
+        out.rule(style="dim")
         for name, value in row.items():
             text = str(value)
             if len(text) > LONGEST and not full:
                 text = f"{text[:LONGEST]} ... ({len(text):,} characters; --full shows all)"
-            console.print(f"[bold]{name}[/bold] {escape(visible(text))}", soft_wrap=True)
-
-
-def visible(text: str) -> str:
-    """Crawled text without the control characters that could speak to a terminal."""
-    return "".join(c if c in "\n\t" or (c.isprintable() and not "‪" <= c <= "‮" and not "⁦" <= c <= "⁩") else "�" for c in text)
+            out.print(f"[bold]{name}[/bold] {escape(visible(text))}", soft_wrap=True)

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from flows.commands.options import JsonOption, StoreOption
-from flows.commands.show import visible
+from flows.commands.terminal import console, visible
 from storage.artifact import resolve
 from storage.problem import Problem
 from storage.runs import RunRecord, records
@@ -105,21 +104,21 @@ def _in_shard(store: Store, snapshot: Snapshot, file: File, identity: str) -> di
 
 
 def _print(page: dict[str, Any], steps: list[dict[str, Any]], text: bool) -> None:
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(visible(page['url'] or 'no URL'))}[/bold]\n{escape(page['id'])}", soft_wrap=True)
+    out = console()
+    out.print(f"[bold]{escape(visible(page['url'] or 'no URL'))}[/bold]\n{escape(page['id'])}", soft_wrap=True)
     shown: str | None = None
     for step in steps:
         verdict = "kept" if step["kept"] else f"[bold red]dropped: {escape(visible(step['reason']))}[/bold red]"
-        console.print(f"  {step['stage']:<18} {verdict}{_measured(step)}", soft_wrap=True)
+        out.print(f"  {step['stage']:<18} {verdict}{_measured(step)}", soft_wrap=True)
         for name, value in step["signals"].items():
             if value is not None and step["stage"] != "signatures":
-                console.print(f"      [dim]{name} {escape(visible(_short(value)))}[/dim]", soft_wrap=True)
+                out.print(f"      [dim]{name} {escape(visible(_short(value)))}[/dim]", soft_wrap=True)
         if text and step["text"] is not None and step["text"] != shown:
             shown = step["text"]
-            console.print(f"      [dim]text after {step['stage']}:[/dim]\n{escape(visible(shown or ''))}", soft_wrap=True)
+            out.print(f"      [dim]text after {step['stage']}:[/dim]\n{escape(visible(shown or ''))}", soft_wrap=True)
     last = steps[-1]
     end = "in the corpus" if last["stage"] == "corpus" else f"its way ends at {last['stage']}"
-    console.print(f"[bold]{end}[/bold]")
+    out.print(f"[bold]{end}[/bold]")
 
 
 def _measured(step: dict[str, Any]) -> str:

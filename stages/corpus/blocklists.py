@@ -29,6 +29,7 @@ import numpy.typing as npt
 from xxhash import xxh64_intdigest
 
 from stages.stage import Config, Input, Stage
+from storage.problem import Problem
 
 ARCHIVE = "url_filterblacklistsv0_3_0.tar.gz"
 WORDS = {"hard": "banned_words.txt", "soft": "soft_banned_words.txt", "sub": "banned_subwords.txt"}
@@ -70,7 +71,7 @@ def run(inputs: Mapping[str, Input], out: Path, config: BlocklistsConfig) -> dic
     lists = inputs["lists"]
     missing = sorted({ARCHIVE, *WORDS.values()} - set(lists.names))
     if missing:
-        raise FileNotFoundError(
+        raise Problem(
             f"found no {', '.join(missing)} in {lists.folder}, expected the list files of datatrove 0.10.1: "
             "reinstall datatrove at the version in constraints.txt"
         )
@@ -79,7 +80,7 @@ def run(inputs: Mapping[str, Input], out: Path, config: BlocklistsConfig) -> dic
         for member, extra in (("urls", config.extra_urls), ("domains", config.extra_domains)):
             lines = archive.extractfile(member)
             if lines is None:
-                raise FileNotFoundError(f"found {member} in {ARCHIVE} to be no file, expected a list: reinstall datatrove")
+                raise Problem(f"found {member} in {ARCHIVE} to be no file, expected a list: reinstall datatrove")
             hashes = _hashes(lines, extra)
             np.save(out / f"{member}.npy", hashes)
             counts[member] = len(hashes)

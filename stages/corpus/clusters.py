@@ -34,6 +34,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from stages.stage import Config, Input, Stage
+from storage.problem import Problem
 from storage.shards import encode, read_parquet
 
 U64 = npt.NDArray[np.uint64]
@@ -69,7 +70,7 @@ def band_keys(signatures: pl.Series, config: ClustersConfig) -> U64:
     hashes = np.frombuffer(b"".join(signatures.to_list()), "<u8").reshape(len(signatures), -1)
     used = config.bands * config.rows
     if hashes.shape[1] < used:
-        raise ValueError(
+        raise Problem(
             f"found signatures of {hashes.shape[1]} hashes, expected {used} or more ({config.bands} bands x {config.rows} "
             "rows); lower one of the two or raise the signatures' `hashes`"
         )

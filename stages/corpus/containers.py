@@ -1,7 +1,7 @@
 """How bytes lie in a crawl file: plain, gzip members, LZ4 frames, zstd; read in bounded memory, and past what is broken.
 
 In: a binary file that can be sought in. Out: `Member`s, the pieces that can be decompressed alone (Common Crawl writes one per
-record, the layout of WARC 1.1, annex D), or `stream`, the whole file decompressed as one. A `Window` looks forward on either.
+record, the layout of WARC 1.1, annex D), or `stream`, the whole file decompressed as one.
 
 FastWARC's readers are twice as fast on gzip, but report neither a clipped member nor where a member ends, and a Content-Length
 that is too long makes them swallow the records behind it. zlib tells all three. FastWARC decodes LZ4, frame by frame.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, cast
 
@@ -23,6 +23,8 @@ from fastwarc.stream_io import Lz4Reader
 BLOCK = 1 << 20
 SLICE = 16 << 10
 ZSTD_SLICE = 2 << 10
+PROBE = 1 << 10
+"""Compressed bytes that are enough to see how a member's content begins."""
 
 Container = Literal["plain", "gzip", "lz4", "zstd"]
 _MAGIC: dict[Container, bytes] = {"gzip": b"\x1f\x8b\x08", "lz4": b"\x04\x22\x4d\x18", "zstd": b"\x28\xb5\x2f\xfd"}
@@ -137,7 +139,9 @@ def _unlz4(blocks: Blocks, member: Member) -> Iterator[bytes]:
             raise
         member.error = "truncated" if end is None else "bad_lz4"
         return
-    member.end, member.done = span.tell(), True
+    if end is None:
+        member.error = "truncated"
+    member.end, member.done = span.tell(), end is not None
 
 
 def chunks(blocks: Blocks, member: Member, kind: Container) -> Iterator[bytes]:
@@ -145,7 +149,7 @@ def chunks(blocks: Blocks, member: Member, kind: Container) -> Iterator[bytes]:
     return _unlz4(blocks, member) if kind == "lz4" else _inflate(blocks, member, kind)
 
 
-def run(blocks: Blocks, member: Member, kind: Container) -> Iterator[bytes]:
+def joined(blocks: Blocks, member: Member, kind: Container) -> Iterator[bytes]:
     """The content of a member and of those behind it that do not begin with a record: one record may have been cut into several."""
     yield from chunks(blocks, member, kind)
     while member.done and continues(blocks, member.end, kind):
@@ -170,7 +174,7 @@ def _holds_record(blocks: Blocks, offset: int, kind: Container) -> bool:
     span = _Span(blocks, offset, blocks.size)
     try:
         if kind == "gzip":
-            head = zlib.decompressobj(wbits=31).decompress(blocks.at(offset, SLICE), 64)
+            head = zlib.decompressobj(wbits=31).decompress(blocks.at(offset, PROBE), 64)
         else:
             head = Lz4Reader(cast(BinaryIO, span), buffer_size=4096).read(64)
     except zlib.error:
@@ -203,87 +207,3 @@ def stream(blocks: Blocks, whole: Member) -> Iterator[bytes]:
         member = Member(whole.end, whole.end)
         yield from chunks(blocks, member, kind)
         whole.end, whole.error = member.end, member.error
-
-
-class Window:
-    """Looks forward on a stream of bytes and moves along it.
-
-    `open_at(position)` gives the bytes from there on. Where `size` is given the stream is a plain file: moving costs nothing, and
-    `move_to` may go back. Otherwise it is decompressed on the way and goes forward only.
-    """
-
-    def __init__(self, open_at: Callable[[int], Iterator[bytes]], position: int = 0, size: int | None = None) -> None:
-        self._open_at, self._size = open_at, size
-        self._pieces = open_at(position)
-        self._buffer, self._taken = b"", 0
-        self.position = position
-
-    @property
-    def seekable(self) -> bool:
-        return self._size is not None
-
-    def peek(self, count: int) -> bytes:
-        """The next `count` bytes, fewer only at the end of the stream."""
-        if len(self._buffer) - self._taken < count:
-            parts, have = [self._buffer[self._taken :]], len(self._buffer) - self._taken
-            while have < count and (piece := next(self._pieces, b"")):
-                parts.append(piece)
-                have += len(piece)
-            self._buffer, self._taken = b"".join(parts), 0
-        return self._buffer[self._taken : self._taken + count]
-
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes, and move behind them."""
-        found = self.peek(count)
-        self.skip(len(found))
-        return found
-
-    def skip(self, count: int) -> int:
-        """Move on by `count` bytes, fewer only at the end of the stream; how many they were."""
-        start = self.position
-        held = min(count, len(self._buffer) - self._taken)
-        self._taken += held
-        self.position += held
-        if self._size is not None and self.position < start + count:
-            self.move_to(min(start + count, self._size))
-        while self.position < start + count and (piece := next(self._pieces, b"")):
-            self._taken = min(len(piece), start + count - self.position)
-            self._buffer = piece
-            self.position += self._taken
-        return self.position - start
-
-    def move_to(self, position: int) -> None:
-        """Jump within a plain file."""
-        self._pieces = self._open_at(position)
-        self._buffer, self._taken, self.position = b"", 0, position
-
-    def find(self, pattern: re.Pattern[bytes], limit: int) -> int | None:
-        """How far behind the position the first match ends, if it ends within `limit` bytes."""
-        for view in self._views(limit):
-            if found := pattern.search(view):
-                return found.end()
-        return None
-
-    def seek(self, pattern: re.Pattern[bytes], limit: int, overlap: int = 64) -> bool:
-        """Move to the end of the next match of a pattern shorter than `overlap`; False where none ends within `limit` bytes."""
-        stop = self.position + limit
-        while self.position < stop:
-            for view in self._views(BLOCK):
-                if found := pattern.search(view):
-                    self.skip(found.end())
-                    return True
-            if len(view) < BLOCK:
-                self.skip(len(view))
-                return False
-            self.skip(len(view) - overlap)
-        return False
-
-    def _views(self, limit: int) -> Iterator[bytes]:
-        """Ever longer looks ahead: a near match costs little, a far one twice its distance."""
-        count = min(1024, limit)
-        while True:
-            view = self.peek(count)
-            yield view
-            if len(view) < count or count >= limit:
-                return
-            count = min(4 * count, limit)

@@ -16,11 +16,13 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from stages.corpus.containers import Blocks, Member, Window, container, plain, run, stream
+from stages.corpus.containers import Blocks, Member, container, joined, plain, stream
 from stages.corpus.http_body import BodyError, decode
 from stages.corpus.ready_text import clean, parquet_text, parse, read_line
 from stages.corpus.sources import open_source
 from stages.corpus.warc import http_head, read_head
+from stages.corpus.window import Window
+from storage.problem import Problem
 
 PAGE_BYTES = 80 << 20
 """No record or line is read beyond this: the largest page that `records` may be told to keep, and its headers."""
@@ -50,7 +52,7 @@ def read_pages(docs: pl.DataFrame, crawl: Mapping[str, str]) -> Iterator[Page]:
                 opened.close()
                 current = row["source"]
                 if current not in crawl:
-                    raise LookupError(
+                    raise Problem(
                         f"No crawl file is known for source {current}; it holds {row['url']}. Run again with all sources."
                     )
                 reader = CrawlFile(opened.enter_context(open_source(crawl[current])))
@@ -71,7 +73,7 @@ def _page(reader: CrawlFile, row: Row, url: str) -> Page:
     except ChangedError as changed:
         if (row.get("reason") or "").startswith("record_error:"):
             return Page(b"", row["reason"].removeprefix("record_error:"))
-        raise ValueError(
+        raise Problem(
             f"{url} is not the file that was indexed: expected {row['url'] or row['id']} at byte {row['offset']}, "
             f"found {changed}. Run again, so that it is indexed anew."
         ) from changed
@@ -103,7 +105,7 @@ class CrawlFile:
         if self._window is None or self._offset != offset or self._window.position > skip:
             member = Member(offset, offset)
             self._offset = offset
-            self._window = Window(lambda _: run(self._blocks, member, self._kind))
+            self._window = Window(lambda _: joined(self._blocks, member, self._kind))
         self._window.skip(skip - self._window.position)
         return self._window
 

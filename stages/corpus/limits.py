@@ -9,18 +9,21 @@
 | memory | soft RLIMIT_AS: allocations fail | `MemoryError`, the library's own error, or the worker dies |
 
 CPU time, never wall time, so a busy machine changes nothing. All of it is a backstop: whoever runs workers turns a death into a row.
-Everything is restored on exit. In a thread other than the main one, and on Windows, nothing is bounded: signals and limits belong
-to the process. Not re-entrant.
+Everything is restored on exit, and memory that the call left free in the heap goes back to the system. What is free in the heap on
+entry counts towards the bound, so that it does not depend on what ran before. In a thread other than the main one nothing is
+bounded, for signals and limits belong to the process; without /proc (macOS) memory is not. Not re-entrant.
 """
 
 from __future__ import annotations
 
+import ctypes
 import math
 import resource
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 
@@ -28,10 +31,38 @@ from types import FrameType
 _AGAIN = 0.1
 _GRACE = 2
 _STATM = Path("/proc/self/statm")
+_PAGE = resource.getpagesize()
+_SLACK = 64 * 2**20  # for stacks and small buffers, and not worth giving back
 
 
 class CpuLimitExceeded(BaseException):
-    """The call took more CPU time than it was given."""
+    """The call took more CPU time than it was given. No `Exception`, so that no `except Exception` in a library swallows it."""
+
+
+class _MallInfo(ctypes.Structure):
+    """`struct mallinfo2` of glibc 2.33."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    ]
+
+
+@lru_cache(maxsize=1)
+def _glibc() -> ctypes.CDLL | None:
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallinfo2"):
+        return None
+    library.mallinfo2.restype = _MallInfo
+    return library
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes of this process's address space and of the memory that it really occupies; zeros where the system does not say."""
+    if not _STATM.exists():
+        return 0, 0
+    size, resident = _STATM.read_bytes().split()[:2]
+    return int(size) * _PAGE, int(resident) * _PAGE
 
 
 def _soft(kind: int, wanted: int) -> tuple[int, int]:
@@ -58,9 +89,11 @@ def limited(seconds: float, megabytes: int) -> Iterator[None]:
     handler = signal.signal(signal.SIGPROF, stop)
     cpu = _soft(resource.RLIMIT_CPU, math.ceil(used + seconds) + _GRACE)
     memory = resource.getrlimit(resource.RLIMIT_AS)
-    if _STATM.exists():
-        size = int(_STATM.read_bytes().split()[0]) * resource.getpagesize()
-        _soft(resource.RLIMIT_AS, size + megabytes * 2**20)
+    library = _glibc()
+    size, resident = _memory()
+    if size:
+        free = library.mallinfo2().fordblks if library else 0
+        _soft(resource.RLIMIT_AS, size + max(megabytes * 2**20 - free, _SLACK))
     try:
         try:
             signal.setitimer(signal.ITIMER_PROF, seconds, _AGAIN)
@@ -72,3 +105,5 @@ def limited(seconds: float, megabytes: int) -> Iterator[None]:
         signal.signal(signal.SIGPROF, handler)
         resource.setrlimit(resource.RLIMIT_CPU, cpu)
         resource.setrlimit(resource.RLIMIT_AS, memory)
+        if library and _memory()[1] - resident > _SLACK:
+            library.malloc_trim(0)

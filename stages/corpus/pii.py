@@ -19,7 +19,7 @@ behind it, the limits of RFC 5321), so the work grows with the length of the tex
 import ipaddress
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 from pydantic import Field
@@ -56,13 +56,72 @@ SIGNALS: dict[str, pl.DataType] = {"emails": pl.Int32(), "ips": pl.Int32()}
 
 
 def run(docs: pl.DataFrame, config: PiiConfig, sides: Sides) -> pl.DataFrame:
-    texts, emails, ips = [], [], []
-    for original in docs["text"]:
-        text = original or ""
-        found = [*email_spans(text)] if config.emails else []
-        text = replaced(text, found, config.email_replacements)
-        emails.append(len(found) - 0)
-        public = [*ip_spans(text)] if config.ips else []
-        texts.append(replaced(text, public, config.ip_replacements))
-        ips.append(len(public))
-    return docs
+    rows = [clean(text or "", config) for text in docs["text"]]
+    signals = pl.DataFrame([(emails, ips) for _, emails, ips in rows], schema=SIGNALS, orient="row")
+    return docs.with_columns(pl.Series("text", [text for text, _, _ in rows], dtype=pl.String)).hstack(signals)
+
+
+def clean(text: str, config: PiiConfig) -> tuple[str, int, int]:
+    """The text without personal addresses, and how many e-mail and IP addresses were replaced."""
+    emails = ips = 0
+    if config.emails:
+        text, emails = replace(text, email_spans(text), config.email_replacements)
+    if config.ips:
+        text, ips = replace(text, ip_spans(text), config.ip_replacements)
+    return text, emails, ips
+
+
+def replace(text: str, spans: Iterable[tuple[int, int]], replacements: tuple[str, ...]) -> tuple[str, int]:
+    """Each span of the text exchanged for the replacement that its content chooses, and how many there were."""
+    pieces, end, count = [], 0, 0
+    for start, stop in spans:
+        found = text[start:stop]
+        if found in replacements:
+            continue
+        pieces += [text[end:start], replacements[zlib.crc32(found.lower().encode()) % len(replacements)]]
+        end, count = stop, count + 1
+    return "".join([*pieces, text[end:]]), count
+
+
+def email_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where e-mail addresses stand, from left to right."""
+    end = 0
+    for start, at, stop in at_windows(text):
+        domain = BEHIND_AT.match(text, at, stop)
+        if domain is None:
+            continue
+        local = BEFORE_AT.search(text, max(start, end), at + 1)
+        if local is not None:
+            end = domain.end()
+            yield local.start(), end
+
+
+def at_windows(text: str) -> Iterator[tuple[int, int, int]]:
+    """Each `@` between the ends of what may belong to its address; no character lies in more than two of these windows."""
+    before, at = -1, text.find("@")
+    while at >= 0:
+        behind = text.find("@", at + 1, at + 1 + DOMAIN)
+        yield max(before + 1, at - LOCAL), at, behind if behind >= 0 else min(at + 1 + DOMAIN, len(text))
+        before, at = at, behind if behind >= 0 else text.find("@", at + 1)
+
+
+def ip_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where public IPv4 addresses stand, from left to right."""
+    for match in IPV4.finditer(text):
+        try:
+            public = ipaddress.IPv4Address(match[0]).is_global
+        except ValueError:  # a leading zero
+            continue
+        if public:
+            yield match.span()
+
+
+PII = Stage(
+    name="pii",
+    version=1,
+    run=run,
+    config=PiiConfig,
+    needs={"text": pl.String()},
+    adds={"text": pl.String()},
+    signals=SIGNALS,
+)

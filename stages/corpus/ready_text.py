@@ -23,7 +23,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.corpus.containers import Blocks, Member, Window, container, plain, stream
+from stages.corpus.containers import Blocks, Member, container, plain, stream
+from stages.corpus.window import Window
+from storage.problem import Problem
 
 BATCH_ROWS = 256
 _LINE_END = re.compile(rb"\n")
@@ -50,7 +52,7 @@ class Mapping:
                 hint = (
                     "the column that holds it" if role == "text" else "the column that holds it, or to null where there is none"
                 )
-                raise ValueError(
+                raise Problem(
                     f"{where} has no column {name!r} for the {role} of a page; it has: {', '.join(present)}. Set {role}_column to {hint}."
                 )
 
@@ -78,7 +80,7 @@ def parquet_lines(file: BinaryIO, mapping: Mapping, where: str) -> Iterator[Line
         mapping.check(parquet.schema_arrow.names, where)
         kind = parquet.schema_arrow.field(mapping.text).type
         if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
-            raise ValueError(
+            raise Problem(
                 f"{where}: column {mapping.text!r} holds {kind}, expected strings. Set text_column to a column of text."
             )
         wanted = mapping.wanted()
@@ -126,9 +128,7 @@ def json_lines(blocks: Blocks, mapping: Mapping, where: str, max_bytes: int) -> 
             yield Line(*place, error="too_large", detail=f"a line of more than {max_bytes:,} bytes")
             continue
         if not checked and text.lstrip().startswith(b"["):
-            raise ValueError(
-                f"{where} holds a JSON array; expected one JSON object per line. Convert it, e.g. with `jq -c '.[]'`."
-            )
+            raise Problem(f"{where} holds a JSON array; expected one JSON object per line. Convert it, e.g. with `jq -c '.[]'`.")
         if not text.strip():
             continue
         row = parse(text)

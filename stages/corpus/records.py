@@ -24,10 +24,10 @@ types give no row. Reasons, the first that holds:
 
 | reason | value | threshold |
 |---|---|---|
-| record_error:* | | | what cannot be read: truncated, bad_gzip, bad_lz4, bad_header, content_length, no_http, no_url, bad_json, ...
+| record_error:... (what cannot be read: truncated, bad_gzip, bad_lz4, bad_header, content_length, no_http, no_url, bad_json ...) | | |
 | url_too_long | bytes | max_url_bytes |
 | status | the HTTP status, outside 200-299 | |
-| mime | detail: a type that is neither HTML nor, in WET, plain text | |
+| mime (neither HTML nor, in WET, plain text; `reason_detail` is the type) | | |
 | empty | bytes | 1 |
 | too_large | bytes | max_page_bytes |
 
@@ -45,10 +45,11 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from stages.corpus.containers import Blocks, Container, Member, Window, chunks, container, continues, next_member, plain, run
+from stages.corpus.containers import Blocks, Container, Member, chunks, container, continues, joined, next_member, plain
 from stages.corpus.ready_text import Line, Mapping, json_lines, parquet_lines
 from stages.corpus.sources import SOURCE_COLUMNS, open_source
 from stages.corpus.warc import HttpHead, Record, http_head, records
+from stages.corpus.window import Window
 from stages.stage import REASON, Config, Sides, Stage
 
 RECORD_COLUMNS: dict[str, pl.DataType] = {
@@ -86,7 +87,7 @@ class RecordsConfig(Config):
     max_records: int = Field(default=5000, ge=1, le=1_000_000)
     """Most rows in a part."""
     max_bytes: int = Field(default=256_000_000, ge=1)
-    """Most bytes of pages in a part; a part holds at least one row."""
+    """Most bytes of kept pages in a part; a part holds at least one row."""
     max_page_bytes: int = Field(default=16 << 20, ge=1, le=64 << 20)
     """Longest page that is read; Common Crawl itself cuts pages off at 1 MiB (5 MiB since 2025)."""
     max_url_bytes: int = Field(default=8192, ge=16, le=65536)
@@ -126,9 +127,10 @@ def _split(rows: Iterable[Row], source: str, config: RecordsConfig) -> Iterator[
     seen: set[str] = set()
     part, count, size = 0, 0, 0
     for row in rows:
-        if count and (count >= config.max_records or size + row["bytes"] > config.max_bytes):
+        page = row.pop("bytes") if row["reason"] is None else 0
+        if count and (count >= config.max_records or size + page > config.max_bytes):
             part, count, size = part + 1, 0, 0
-        count, size = count + 1, size + row.pop("bytes")
+        count, size = count + 1, size + page
         if not row["id"] or len(row["id"]) > _MAX_NAME or row["id"] in seen:
             row["id"] = f"{source}:{row['offset']}" + (f"+{row['skip']}" if row["skip"] else "")
         seen.add(row["id"])
@@ -150,16 +152,16 @@ def _archive_rows(blocks: Blocks, config: RecordsConfig) -> Iterator[Row]:
         while offset is not None and any(blocks.at(offset, 64)):  # zeros behind the last member are padding
             member = Member(offset, offset)
             yield from _member_rows(blocks, member, kind, config)
-            # Behind a member that broke off, the next one may lie anywhere; behind a bomb that was left, not inside it.
-            behind = member.end if member.done or not member.error else member.offset + 1
-            offset = behind if member.done else next_member(blocks, max(behind, member.offset + 1), kind)
+            # Behind damage the next member may begin anywhere; one that was left half-way is passed from there on.
+            search = member.offset + 1 if member.error else member.end
+            offset = member.end if member.done else next_member(blocks, search, kind)
 
 
 def _member_rows(blocks: Blocks, member: Member, kind: Container, config: RecordsConfig) -> list[Row]:
     rows, last = _scan(member, chunks(blocks, member, kind), config)
     if last and last.error == "truncated" and member.done and continues(blocks, member.end, kind):
         member.end, member.done = member.offset, False
-        rows, last = _scan(member, run(blocks, member, kind), config)
+        rows, last = _scan(member, joined(blocks, member, kind), config)
     if member.error:
         # Whatever came last out of a member that broke is not to be trusted, even if it looks whole.
         last = last or Record(0, 0)
@@ -196,8 +198,8 @@ def _record_rows(record: Record, offset: int, length: int, skip: int, config: Re
             error, mime = error or "no_http", ""
         else:
             body = max(0, head.length - http.size)
-            mime = _media(http.fields.get("content-type", ""))
-            found = _CHARSET.search(http.fields.get("content-type", ""))
+            declared = http.fields.get("content-type", "")[:_MAX_NAME]
+            mime, found = _media(declared), _CHARSET.search(declared)
             charset = found[1].lower() if found else ""
     mime = _media(head.payload_mime) or mime
     row = _place(offset, length, skip) | {

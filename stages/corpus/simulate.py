@@ -17,8 +17,9 @@ from stages.simulation.crawl import plan
 from stages.simulation.pages import Planned
 from stages.simulation.truth import TRUTH
 from stages.simulation.warc import record_id, write_warc
-from stages.simulation.world import build, facts
+from stages.simulation.world import FACTS, build, facts
 from stages.stage import Config, Input, Stage
+from storage.shards import encode
 
 
 class SimulateConfig(Config):
@@ -32,7 +33,7 @@ class SimulateConfig(Config):
     """Name of the crawl, in the warcinfo records."""
 
 
-def simulate(inputs: Mapping[str, Input], out: Path, config: SimulateConfig) -> dict[str, int]:
+def run(inputs: Mapping[str, Input], out: Path, config: SimulateConfig) -> dict[str, int]:
     """Write the crawl. Returns counts of pages, pages to keep, words to keep, and facts."""
     world = build(config.seed)
     pages = plan(world, config.seed, config.pages)
@@ -40,9 +41,9 @@ def simulate(inputs: Mapping[str, Input], out: Path, config: SimulateConfig) -> 
         first, end = (config.pages * part // config.files for part in (number, number + 1))
         write_warc(out / f"crawl-{number:05d}.warc.gz", config.dump, [made.response for made in pages[first:end]], first)
     truth = pl.DataFrame([row(made, config.dump) for made in pages], schema=TRUTH, orient="row")
-    truth.write_parquet(out / "truth.parquet", statistics=False)
+    (out / "truth.parquet").write_bytes(encode(truth, TRUTH))
     known = facts(world)
-    known.write_parquet(out / "facts.parquet", statistics=False)
+    (out / "facts.parquet").write_bytes(encode(known, FACTS))
     kept = truth.filter(pl.col("drop").is_null())
     words = int(kept["text"].str.count_matches(r"\S+").sum())
     return {"pages": truth.height, "kept": kept.height, "words": words, "facts": known.height}
@@ -55,4 +56,4 @@ def row(made: Planned, dump: str) -> tuple[object, ...]:
     return (*identity, kind.drop, kind.rule, made.cluster, list(made.emails), list(made.ips), list(made.decoys))
 
 
-SIMULATE = Stage(name="simulate", version=1, run=simulate, config=SimulateConfig, shape="whole")
+SIMULATE = Stage(name="simulate", version=1, run=run, config=SimulateConfig, shape="whole")

@@ -12,7 +12,7 @@ the stage `sources`:
 | bytes | i64 | size of the file; null for the files of a published crawl, which are not asked one by one |
 
 Formats go by the end of the name; where that says nothing, a file named outright or by a wildcard is opened and its first bytes
-decide. In a folder, files of other kinds are passed over. Left out: HTTP folders (servers do not list them).
+decide. In a folder, hidden files and those of other kinds are passed over. Left out: HTTP folders (servers do not list them).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import fsspec
 import polars as pl
 
 from stages.stage import Config, Stage
+from storage.problem import Problem
 
 COMMON_CRAWL = "https://data.commoncrawl.org/"
 SOURCE_COLUMNS: dict[str, pl.DataType] = {
@@ -47,6 +48,7 @@ SUFFIXES: dict[str, str] = {
     ".parquet": "parquet",
     **dict.fromkeys([".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst"], "jsonl"),
 }
+_EXPECTED = f"expected a name that ends in {', '.join(SUFFIXES)}"
 _FIRST_BYTES = {b"WARC/": "warc", b"\x1f\x8b\x08": "warc", b"\x04\x22\x4d\x18": "warc", b"filedesc:": "arc", b"PAR1": "parquet"}
 _DUMP = re.compile(r"CC-MAIN-\d{4}(-\d{2,4})?")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -80,7 +82,7 @@ def discover(patterns: Sequence[str], *, common_crawl: str = COMMON_CRAWL, limit
         for source in _expand(pattern, common_crawl, limit):
             found.setdefault(source.url, source)
     if not found:
-        raise ValueError("No sources are named; expected at least one file, folder, pattern, address or Common Crawl id.")
+        raise Problem("No sources are named; expected at least one file, folder, pattern, address or Common Crawl id.")
     return sorted(found.values(), key=lambda source: (source.path, source.url))
 
 
@@ -110,10 +112,10 @@ def open_source(url: str) -> Iterator[BinaryIO]:
     try:
         file = fsspec.open(url, "rb").open() if "://" in url else open(url, "rb")  # noqa: SIM115
     except FileNotFoundError as gone:
-        raise FileNotFoundError(f"The crawl file {url} is gone. Put it back, or run again without it.") from gone
+        raise Problem(f"The crawl file {url} is gone. Put it back, or run again without it.") from gone
     with file:
         if not file.seekable():
-            raise ValueError(f"{url} can only be read from its start: its server answers no range requests. Download it first.")
+            raise _from_start_only(url)
         yield cast(BinaryIO, file)
 
 
@@ -132,19 +134,17 @@ def _local(pattern: str) -> list[SourceFile]:
     named = True
     if path.is_dir():
         root, named = path, False
-        files = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+        files = [Path(folder, name) for folder, _, names in os.walk(path) for name in names if name[0] != "."]
     elif path.exists():
         root, files = path.parent, [path]
     elif _WILDCARD.search(pattern):
         root = Path(_fixed_folder(str(path)))
         files = [Path(name) for name in glob.glob(str(path), recursive=True) if os.path.isfile(name)]
     else:
-        raise FileNotFoundError(
-            f"{pattern} does not exist; expected a file, a folder, a pattern, an address or a Common Crawl id."
-        )
+        raise Problem(f"{pattern} does not exist; expected a file, a folder, a pattern, an address or a Common Crawl id.")
     found = []
     for file in files:
-        if format := _format(str(file), sniff=named):
+        if format := _format(file.name) or (_sniff(str(file)) if named else None):
             stat = file.stat()
             token = f"{stat.st_size}-{stat.st_mtime_ns}"
             found.append(SourceFile(str(file.absolute()), file.relative_to(root).as_posix(), stat.st_size, token, format))
@@ -161,17 +161,17 @@ def _remote(pattern: str) -> list[SourceFile]:
         else:
             root, listing = str(PurePosixPath(path).parent), {path: system.info(path)}
     except FileNotFoundError as gone:
-        raise FileNotFoundError(f"{pattern} does not exist.") from gone
-    except (OSError, ValueError) as fault:
-        raise ConnectionError(
-            f"{pattern} cannot be listed: {fault}. Check the address, the endpoint and the credentials."
-        ) from fault
+        raise Problem(f"{pattern} does not exist.") from gone
+    except ImportError as missing:
+        raise ImportError(f"{pattern}: {missing}. For s3://, install winnow[s3].") from missing
+    except Exception as fault:  # botocore's and aiohttp's errors share no base with OSError
+        raise Problem(f"{pattern} cannot be listed: {fault}. Check the address, the endpoint and the credentials.") from fault
     found = []
     for name, info in cast(Mapping[str, Mapping[str, Any]], listing).items():
         if info.get("type") != "file":
             continue
         url = system.unstrip_protocol(name)
-        if format := _format(url, sniff=root != path):
+        if format := _format(url) or (_sniff(url) if root != path else None):
             relative = name.removeprefix(root).lstrip("/")
             found.append(SourceFile(url, relative, info.get("size"), _token(info, url), format))
     return _some(found, pattern)
@@ -180,21 +180,21 @@ def _remote(pattern: str) -> list[SourceFile]:
 def _http(url: str) -> SourceFile:
     path = unquote(urlsplit(url).path)
     if "*" in path:
-        raise ValueError(
+        raise Problem(
             f"{url}: a web server does not list its files. Name each address, or use a folder, s3:// or a Common Crawl id."
         )
     try:
         info = fsspec.filesystem("http").info(url)
-    except Exception as fault:  # neither aiohttp's nor botocore's errors share a base with OSError
-        raise ConnectionError(
-            f"{url} cannot be reached: {fault.__cause__ or fault}. Check the address and the network."
-        ) from fault
-    if info.get("size") is None:
-        raise ValueError(f"{url}: its server does not tell its size, so it cannot be read at any place. Download it first.")
-    format = _format(url, sniff=True)
-    if format is None:
-        raise _unsupported(url)
-    return SourceFile(url, PurePosixPath(path).name, info["size"], _token(info, url), format)
+    except Exception as fault:  # see _remote
+        raise Problem(f"{url} cannot be reached: {fault.__cause__ or fault}. Check the address and the network.") from fault
+    size = info.get("size") or 0
+    with open_source(url) as file:
+        try:
+            file.seek(max(0, size - 1))
+            file.read(1)
+        except ValueError as refused:
+            raise _from_start_only(url) from refused
+    return SourceFile(url, PurePosixPath(path).name, size, _token(info, url), _format(url) or _sniff(url))
 
 
 def _dump(name: str, base: str, limit: int | None) -> list[SourceFile]:
@@ -203,24 +203,26 @@ def _dump(name: str, base: str, limit: int | None) -> list[SourceFile]:
     try:
         with fsspec.open(listing, "rb") as file:
             paths = gzip.decompress(file.read()).decode().split()
-    except Exception as fault:  # see _http
-        raise ConnectionError(
+    except Exception as fault:  # see _remote
+        raise Problem(
             f"The list of files of {name} cannot be read from {listing}: {fault}. Check the id and the network."
         ) from fault
     return [SourceFile(base + path, path, None, base + path, _format(path) or "warc", published=True) for path in paths[:limit]]
 
 
-def _format(name: str, sniff: bool = False) -> str | None:
-    tail = urlsplit(name).path if "://" in name else name
-    longest = sorted(SUFFIXES, key=len, reverse=True)
-    suffix = next((suffix for suffix in longest if tail.lower().endswith(suffix)), None)
-    if suffix or not sniff:
-        return SUFFIXES[suffix] if suffix else None
-    with open_source(name) as file:
+def _format(name: str) -> str | None:
+    """The format that the end of a name tells, if it does."""
+    tail = (urlsplit(name).path if "://" in name else name).lower()
+    return next((format for suffix, format in SUFFIXES.items() if tail.endswith(suffix)), None)
+
+
+def _sniff(url: str) -> str:
+    """The format that a file's first bytes tell."""
+    with open_source(url) as file:
         head = file.read(16)
     format = next((format for first, format in _FIRST_BYTES.items() if head.startswith(first)), None)
     if format is None:
-        raise _unsupported(name)
+        raise Problem(f"{url} is no crawl file that can be read; {_EXPECTED}.")
     return format
 
 
@@ -229,22 +231,23 @@ def _token(info: Mapping[str, Any], url: str) -> str:
     for name in ("ETag", "etag", "Last-Modified", "LastModified", "last_modified", "mtime", "created"):
         if info.get(name):
             return f"{info.get('size')}-{info[name]}"
-    raise ValueError(f"{url} has neither an ETag nor a date, so a change would go unseen. Download it first.")
+    raise Problem(f"{url} has neither an ETag nor a date, so a change would go unseen. Download it first.")
 
 
 def _fixed_folder(pattern: str) -> str:
     """The longest folder at the start of a pattern without a wildcard."""
-    return pattern[: _WILDCARD.search(pattern).start()].rpartition("/")[0] or ("/" if pattern.startswith("/") else ".")  # type: ignore[union-attr]
+    folder, slash, _ = _WILDCARD.split(pattern, maxsplit=1)[0].rpartition("/")
+    return folder or slash or "."
 
 
 def _some(found: list[SourceFile], pattern: str) -> list[SourceFile]:
     if not found:
-        raise FileNotFoundError(f"{pattern} names no crawl file; expected names that end in {', '.join(SUFFIXES)}.")
+        raise Problem(f"{pattern} names no crawl file; {_EXPECTED}.")
     return found
 
 
-def _unsupported(name: str) -> ValueError:
-    return ValueError(f"{name} is no crawl file that can be read; expected a name that ends in {', '.join(SUFFIXES)}.")
+def _from_start_only(url: str) -> Problem:
+    return Problem(f"{url} can only be read from its start: its server answers no range requests. Download it first.")
 
 
 # The flow knows the files and calls `source_row` for each; as a stage it stands at the head of every recipe and schema.

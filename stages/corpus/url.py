@@ -20,7 +20,7 @@ In: `url`. Out:
 |---|---|---|
 | host | as written | lower case, IDNA as ASCII; IP addresses too |
 | hosts looked up | registered domain, whole host | and every parent in between |
-| URLs looked up | as written, so never: listed URLs have no scheme | without scheme, `www.`, port, fragment, closing slash |
+| URLs looked up | as written, so never: listed URLs have no scheme | without scheme, port, fragment, closing slash; `www.` or not |
 | words | of lower case only | of any case |
 
 Source: RefinedWeb (Penedo et al., 2023, appendix G.1) by way of datatrove 0.10.1's URLFilter. The public suffix list is the snapshot
@@ -30,6 +30,7 @@ that tldextract carries. A row without a URL is kept. Left out: percent-decoding
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,6 +62,7 @@ SIGNALS: dict[str, pl.DataType] = {
     "soft_word": pl.String(),
     "sub_word": pl.String(),
 }
+_SCHEME = re.compile(r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//")
 # DNS allows no longer name; a longer one has no parents worth a look-up.
 _HOST_CHARS = 253
 
@@ -120,12 +122,11 @@ def _ascii(host: str) -> str:
         return host
 
 
-def split_host(netloc: str, profile: str) -> Host:
-    """The host of a network location (no scheme, user, port or path)."""
-    if profile == "winnow":
-        netloc = _ascii(netloc.lower())
+def split_host(url: str, profile: str) -> Host:
+    """The host of a URL; it depends on nothing but the URL's `lenient_netloc`."""
+    netloc = _ascii(lenient_netloc(url).strip().lower())
     try:
-        found = _suffixes()(netloc)
+        found = _suffixes()(netloc if profile == "winnow" else url)
     except (ValueError, UnicodeError):
         return Host("", "", ())
     domain = found.top_domain_under_public_suffix
@@ -138,11 +139,10 @@ def split_host(netloc: str, profile: str) -> Host:
 
 
 def plain(url: str, host: str) -> str:
-    """The URL as the lists write it: no scheme, user, port, `www.`, fragment nor closing slash; the host in lower case."""
-    rest = url.partition("://")[2] or url.removeprefix("//")
-    rest = rest.partition("#")[0]
+    """The URL as the lists write it: no scheme, user, port, fragment nor closing slash; the host in lower case."""
+    rest = _SCHEME.sub("", url, count=1).partition("#")[0]
     authority = rest.partition("?")[0].partition("/")[0]
-    return host.removeprefix("www.") + rest[len(authority) :].rstrip("/")
+    return host + rest[len(authority) :].rstrip("/")
 
 
 def _contains(listed: npt.NDArray[np.uint64], entries: Iterable[str]) -> list[bool]:
@@ -181,28 +181,25 @@ def run(docs: pl.DataFrame, config: UrlConfig, sides: Sides) -> pl.DataFrame:
     """`docs` with signals and reason; `sides["lists"]` is the artifact of `blocklists`."""
     lists = _lists(sides["lists"].folder)
     winnow = config.profile == "winnow"
-    urls: list[str | None] = docs["url"].to_list()
-    hosts: dict[str, Host] = {}
-    found: list[Host | None] = []
-    for url in urls:
-        netloc = lenient_netloc(url) if url else ""
-        if netloc not in hosts:
-            hosts[netloc] = split_host(netloc, config.profile)
-        found.append(hosts[netloc] if url else None)
+    urls = [url for url in docs["url"] if url]
+    netlocs = [lenient_netloc(url) for url in urls]
+    hosts = {netloc: split_host(url, config.profile) for netloc, url in dict(zip(netlocs, urls, strict=True)).items()}
     names = dict.fromkeys(name for host in hosts.values() for name in (host.domain, *host.names) if name)
     listed = dict(zip(names, _contains(lists.domains, names), strict=True))
-    addresses = [plain(url, host.name) if winnow else url for url, host in zip(urls, found, strict=True) if url and host]
-    url_listed = iter(_contains(lists.urls, addresses))
+    addresses = [plain(url, hosts[netloc].name) for url, netloc in zip(urls, netlocs, strict=True)] if winnow else urls
+    in_urls = _contains(lists.urls, addresses)
+    if winnow:
+        bare = _contains(lists.urls, [address.removeprefix("www.") for address in addresses])
+        in_urls = [a or b for a, b in zip(in_urls, bare, strict=True)]
     rows: list[tuple[Any, ...]] = []
-    for url, host in zip(urls, found, strict=True):
-        if not url or host is None:
-            rows.append((None,) * len(SIGNALS))
-            continue
+    for url, netloc, url_listed in zip(urls, netlocs, in_urls, strict=True):
+        host = hosts[netloc]
         hit = next((name for name in host.names if listed.get(name)), None)
-        words = _words(url.lower() if winnow else url, lists)
-        listings = (listed.get(host.domain, False), hit is not None, next(url_listed))
-        rows.append((host.domain or None, hit or host.name or None, *listings, *words))
-    return decide(docs.hstack(pl.DataFrame(rows, schema=SIGNALS, orient="row")), rules(config))
+        listings = (listed.get(host.domain, False), hit is not None, url_listed)
+        rows.append((host.domain or None, hit or host.name or None, *listings, *_words(url.lower() if winnow else url, lists)))
+    measured = iter(rows)
+    signals = [next(measured) if url else (None,) * len(SIGNALS) for url in docs["url"]]
+    return decide(docs.hstack(pl.DataFrame(signals, schema=SIGNALS, orient="row")), rules(config))
 
 
 URL = Stage(

@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stages.corpus.containers import Window
+from stages.corpus.window import Window
 
 HEAD_BYTES = 2 << 20
 """Longest WARC header that is looked at: room for a URL of a megabyte, so that its page is named in the row that drops it."""
@@ -73,12 +73,12 @@ class HttpHead:
 
 
 def fields(block: bytes) -> dict[str, str]:
-    """Header lines by lower-case name; a line that begins with a space continues the one before."""
+    """Header lines by lower-case name; a line that begins with a space continues the one before, up to 64 KB."""
     found: dict[str, str] = {}
     name = ""
     for line in block.decode("utf-8", "replace").split("\n"):
         if line[:1] in (" ", "\t") and name:
-            found[name] = f"{found[name]} {line.strip()}"
+            found[name] = f"{found[name]} {line.strip()}"[:HTTP_HEAD_BYTES]
             continue
         key, colon, value = line.partition(":")
         name = key.strip().lower()

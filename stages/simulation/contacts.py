@@ -5,11 +5,23 @@ from __future__ import annotations
 from stages.simulation.grammar import Pen
 from stages.simulation.world import Person
 
-WITH_EMAIL = ("Write to {x} if you know more.", "You can reach the author at {x} on most days.", "Questions about it go to {x}, please.", "The address of {n} is {x}, and answers take a week.")
-WITH_IP = ("The server of the town hall answers at {x} again.", "Somebody at {x} tried to log in <count> times.", "The log shows a visit from {x} late at night.")
+WITH_EMAIL = (
+    "Write to {x} if you know more.",
+    "You can reach the author at {x} on most days.",
+    "Questions about it go to {x}, please.",
+    "The address of {n} is {x}, and answers take a week.",
+)
+WITH_IP = (
+    "The server of the town hall answers at {x} again.",
+    "Somebody at {x} tried to log in <count> times.",
+    "The log shows a visit from {x} late at night.",
+)
 WITH_DECOY = {
     "version": ("The clock in the tower runs version {x} of its program.", "Since the update to {x} the bells ring on time."),
-    "private": ("In the library the printer has the address {x}, for whatever reason.", "To see the lamps, open {x} from inside the house."),
+    "private": (
+        "In the library the printer has the address {x}, for whatever reason.",
+        "To see the lamps, open {x} from inside the house.",
+    ),
     "spelled": ("If you are not a machine, write to {x} and say hello.",),
     "handle": ("More pictures are shown by {x} every week.",),
 }
@@ -17,7 +29,13 @@ WITH_DECOY = {
 
 def email(pen: Pen, person: Person) -> str:
     name, place = person.name.lower(), person.town.name.lower()
-    return pen.rng.choice((f"{name}@{place}.example", f"{name}.{person.job}@post-{place}.example", f"{person.job}_{name}@{person.town.river.lower()}.example.org"))
+    return pen.rng.choice(
+        (
+            f"{name}@{place}.example",
+            f"{name}.{person.job}@post-{place}.example",
+            f"{person.job}_{name}@{person.town.river.lower()}.example",
+        )
+    )
 
 
 def public_ip(pen: Pen) -> str:
@@ -30,7 +48,9 @@ def decoy(pen: Pen, person: Person, kind: str) -> str:
     if kind == "version":
         return ".".join(["v" + str(r.randint(1, 9)), *(str(r.randint(1, 30)) for _ in range(r.choice((2, 4))))])
     if kind == "private":
-        return r.choice((f"192.168.{r.randint(0, 9)}.{r.randint(2, 99)}", f"10.0.{r.randint(0, 9)}.{r.randint(2, 99)}", "127.0.0.1"))
+        return r.choice(
+            (f"192.168.{r.randint(0, 9)}.{r.randint(2, 99)}", f"10.0.{r.randint(0, 9)}.{r.randint(2, 99)}", "127.0.0.1")
+        )
     if kind == "spelled":
         return f"{person.name.lower()} at {person.town.name.lower()} dot example"
     return f"@{person.name.lower()}_{person.job}"

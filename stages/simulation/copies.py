@@ -11,14 +11,19 @@ SWAPS = {
     "often": "frequently", "big": "large", "large": "big", "small": "little", "every day": "each day", "likes": "enjoys", "town": "city",
     "people": "folk", "house": "home", "road": "way", "never": "not once", "loves": "adores", "evening": "night", "animal": "creature",
 }  # fmt: skip
-NOTES = ("This text was first printed elsewhere.", "Copied with kind permission of the author.", "Found in an old newspaper and shared here.", "Source: a friend of this site.")
+NOTES = (
+    "This text was first printed elsewhere.",
+    "Copied with kind permission of the author.",
+    "Found in an old newspaper and shared here.",
+    "Source: a friend of this site.",
+)
 
 
 def near_copy(page: Page, rng: random.Random) -> Page:
-    """The page with about one swapped word per 120, and a note added or one long paragraph's last sentence gone."""
+    """The page with about one swapped word per 150, and a note added or one long paragraph's last sentence gone."""
     words = len(page.text.split())
     blocks: list[Block] = list(page.blocks)
-    for _ in range(max(1, words // 120)):
+    for _ in range(max(1, words // 150)):
         at = rng.randrange(len(blocks))
         tag, text = blocks[at]
         word = rng.choice(list(SWAPS))

@@ -19,9 +19,10 @@ ACCENTS = "The café near the bridge sells crème brûlée, and its owner, a man
 
 def plan(world: World, seed: int, pages: int) -> list[Planned]:
     """`pages` pages of this world. Every page has its own random numbers, and people take turns as the subject."""
-    amounts, copies = counts(pages)
+    *amounts, again, copies = counts(pages)
     kinds = [kind for kind, amount in zip(KINDS, amounts, strict=True) for _ in range(amount)]
     out = [draw(kind, world, number, seed) for number, kind in enumerate(kinds)]
+    out += retold(out, world, seed, again)
     out += copied(out, world, seed, copies)
     random.Random(f"{seed} order").shuffle(out)
     return out
@@ -49,10 +50,26 @@ def with_contacts(kind: Kind, page: Page, world: World, person: Person, number: 
     return replace(made, emails=tuple(emails), ips=tuple(ips), decoys=tuple(decoys))
 
 
+def retold(originals: list[Planned], world: World, seed: int, count: int) -> list[Planned]:
+    """`count` pages that begin like one kept page and go on like another."""
+    rng = random.Random(f"{seed} retold")
+    sources = [
+        (made.kind, made.page)
+        for made in originals
+        if made.kind.drop is None and made.page and not made.emails + made.ips + made.decoys
+    ]
+    out = []
+    for number in range(count):
+        (kind, first), (_, second) = rng.sample(sources, 2)
+        page = Page(first.title, first.blocks[: len(first.blocks) // 2] + second.blocks[len(second.blocks) // 2 :])
+        out.append(planned(replace(kind, name="retold", broken=""), page, world, len(originals) + number, rng))
+    return out
+
+
 def copied(originals: list[Planned], world: World, seed: int, count: int) -> list[Planned]:
     """`count` copies of kept pages, in clusters of two to five; marks the originals in `originals` with their cluster."""
     rng = random.Random(f"{seed} copies")
-    order = [i for i, made in enumerate(originals) if made.kind.drop is None and not made.kind.broken and made.page is not None]
+    order = [i for i, made in enumerate(originals) if made.kind.drop is None and not made.kind.broken]
     rng.shuffle(order)
     out: list[Planned] = []
     for cluster, index in enumerate(order):
@@ -65,6 +82,8 @@ def copied(originals: list[Planned], world: World, seed: int, count: int) -> lis
             exact = rng.random() < 0.3
             text = original.page if exact else near_copy(original.page, rng)
             made = restyled(original, text, world, len(originals) + len(out), rng, "exact" if exact else "near")
-            kept = {name: tuple(item for item in getattr(original, name) if item in text.text) for name in ("emails", "ips", "decoys")}
-            out.append(replace(made, **kept))
+            left = [
+                tuple(item for item in items if item in text.text) for items in (original.emails, original.ips, original.decoys)
+            ]
+            out.append(replace(made, emails=left[0], ips=left[1], decoys=left[2]))
     return out

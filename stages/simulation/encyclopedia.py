@@ -79,13 +79,18 @@ def person_entry(pen: Pen, world: World, person: Person) -> Page:
         ("At the table", [state(pen, person, "food"), *more(TABLE, 2), state(pen, person, "food", True)]),
         ("Home", [state(pen, person, "town"), *landscape(pen, person.town, 2), state(pen, person, "town", True)]),
     ]
-    blocks: list[Block] = [("p", " ".join([pen.say(LEADS, slots(pen, person)), *more(REPUTATION, 2), *portrait(pen, person, 2, named=False)]))]
+    blocks: list[Block] = [
+        ("p", " ".join([pen.say(LEADS, slots(pen, person)), *more(REPUTATION, 2), *portrait(pen, person, 2, named=False)]))
+    ]
     for heading, sentences in pen.rng.sample(sections, pen.rng.randint(3, 4)):
         blocks += [("h2", heading), ("p", " ".join(sentences))]
     neighbours = world.neighbours(person)
     if neighbours:
         friend = pen.rng.choice(neighbours)
-        blocks += [("h2", "Neighbours"), ("p", " ".join([pen.say(JOINT, slots(pen, friend)), *portrait(pen, friend, pen.rng.randint(3, 7))]))]
+        blocks += [
+            ("h2", "Neighbours"),
+            ("p", " ".join([pen.say(JOINT, slots(pen, friend)), *portrait(pen, friend, pen.rng.randint(3, 7))])),
+        ]
     return page(person.name, blocks)
 
 
@@ -94,7 +99,11 @@ def town_entry(pen: Pen, world: World, town: Town) -> Page:
     life = [pen.say(LIFE_IN_TOWN, town_slots(pen, town)) for _ in range(6)]
     people = [p for p in world.people if p.town == town]
     blocks: list[Block] = [("p", " ".join(facts[:3])), ("h2", "The town"), ("p", " ".join([life[0], *facts[3:5], life[1]]))]
-    blocks += [("p", " ".join([*life[2:4], facts[5]])), ("h2", "Roads"), ("p", " ".join(road(pen, way) for way in world.roads_of(town)))]
+    blocks += [
+        ("p", " ".join([*life[2:4], facts[5]])),
+        ("h2", "Roads"),
+        ("p", " ".join(road(pen, way) for way in world.roads_of(town))),
+    ]
     if people:
         blocks.append(("h2", "People"))
         for person in pen.rng.sample(people, min(len(people), pen.rng.randint(3, 6))):
@@ -108,7 +117,10 @@ def who_is_who(pen: Pen, world: World, town: Town) -> Page:
     locals_ = [p for p in world.people if p.town == town]
     chosen = pen.rng.sample(locals_, min(len(locals_), 4))
     chosen += pen.rng.sample([p for p in world.people if p.town != town], 7 - len(chosen))
-    intro = ["These are people whom you may meet in and around {town}.", "Here is a short list of people worth knowing near {town}."]
+    intro = [
+        "These are people whom you may meet in and around {town}.",
+        "Here is a short list of people worth knowing near {town}.",
+    ]
     blocks: list[Block] = [("p", " ".join([pen.say(intro, town_slots(pen, town)), *landscape(pen, town, 2)]))]
     for person in chosen:
         opening = pen.say(JOINT if pen.chance(0.7) else LEADS, slots(pen, person))

@@ -66,7 +66,10 @@ def recipe(pen: Pen, world: World, person: Person) -> Page:
     fans = [p for p in world.people if p.food == person.food and p != person] or [rng.choice(world.people)]
     fan = rng.choice(fans)
     blocks = [" ".join([pen.say(KITCHEN, cook), pen.say(KITCHEN, cook), *portrait(pen, person, rng.randint(4, 7), named=False)])]
-    blocks += [*paragraphs(rng, steps, 2, 4), " ".join([said(pen, person), state(pen, person, "food"), pen.say(JOINT, slots(pen, fan)), *portrait(pen, fan, 5)])]
+    blocks += [
+        *paragraphs(rng, steps, 2, 4),
+        " ".join([said(pen, person), state(pen, person, "food"), pen.say(JOINT, slots(pen, fan)), *portrait(pen, fan, 5)]),
+    ]
     return page(f"{person.food.capitalize()} {way}", blocks)
 
 
@@ -75,7 +78,12 @@ def care(pen: Pen, world: World, person: Person) -> Page:
     owners = [p for p in world.people if p.pet == person.pet]
     tips = [pen.say(CARE, slots(pen, person)) for _ in range(rng.randint(7, 10))]
     habits = rng.sample(PETS[person.pet], 2)
-    tips.insert(2, f"{person.pet.capitalize()}s are like that: they {habits[0]}, and they {habits[1]}." if person.pet != "sheep" else "It is not a clever animal.")
+    tips.insert(
+        2,
+        f"{person.pet.capitalize()}s are like that: they {habits[0]}, and they {habits[1]}."
+        if person.pet != "sheep"
+        else "It is not a clever animal.",
+    )
     blocks: list[Block | str] = [" ".join([pen.say(JOINT, slots(pen, person)), *portrait(pen, person, 3), said(pen, person)])]
     blocks += [("h2", "What it needs"), *paragraphs(rng, tips, 3, 4), ("h2", "Owners tell")]
     for owner in rng.sample(owners, min(len(owners), 4)):
@@ -93,7 +101,13 @@ def walk(pen: Pen, world: World, person: Person) -> Page:
     for _ in range(rng.randint(3, 4)):
         way = rng.choice(world.roads_of(town))
         town = way.end if town == way.start else way.start
-        text = [road(pen, way), pen.say(WALK), pen.say(ARRIVE, town_slots(pen, town)), *landscape(pen, town, 2), pen.say(LIFE_IN_TOWN, town_slots(pen, town))]
+        text = [
+            road(pen, way),
+            pen.say(WALK),
+            pen.say(ARRIVE, town_slots(pen, town)),
+            *landscape(pen, town, 2),
+            pen.say(LIFE_IN_TOWN, town_slots(pen, town)),
+        ]
         people = [p for p in world.people if p.town == town]
         if people:
             who = rng.choice(people)
@@ -105,23 +119,61 @@ def walk(pen: Pen, world: World, person: Person) -> Page:
 def shop(pen: Pen, world: World, person: Person) -> Page:
     """A product that is described in sentences, with reviews by people of the country."""
     rng, town = pen.rng, person.town
-    text = [pen.say(WARES, town_slots(pen, town)), *landscape(pen, town, 3), pen.say(SHIPPING), pen.say(WARES, town_slots(pen, town)), pen.say(SHIPPING)]
+    text = [
+        pen.say(WARES, town_slots(pen, town)),
+        *landscape(pen, town, 3),
+        pen.say(SHIPPING),
+        pen.say(WARES, town_slots(pen, town)),
+        pen.say(SHIPPING),
+    ]
     blocks: list[Block | str] = [*paragraphs(rng, text, 3, 4)]
     makers = f"It is sold by {person.name}. " + " ".join(portrait(pen, person, 4, named=False))
     blocks += [makers, ("h2", "What customers say")]
     for buyer in rng.sample(world.people, rng.randint(3, 4)):
-        blocks.append(" ".join([pen.say(PRAISE), pen.say(PRAISE), f"This was written by {aside(pen, buyer).rstrip(',')}.", *portrait(pen, buyer, rng.randint(3, 5))]))
-    return page(pen.fill("[<colour> {good} from {town}|{good} from {town}|Fine {good}, made in {town}]", town_slots(pen, town)), blocks)
+        blocks.append(
+            " ".join(
+                [
+                    pen.say(PRAISE),
+                    pen.say(PRAISE),
+                    f"This was written by {aside(pen, buyer).rstrip(',')}.",
+                    *portrait(pen, buyer, rng.randint(3, 5)),
+                ]
+            )
+        )
+    return page(
+        pen.fill("[<colour> {good} from {town}|{good} from {town}|Fine {good}, made in {town}]", town_slots(pen, town)), blocks
+    )
 
 
 def trade(pen: Pen, world: World, person: Person) -> Page:
     """How one learns a trade, and who works in it."""
     rng = pen.rng
     tasks = rng.sample(JOBS[person.job], 3)
-    text = [f"{pen.fill('[Whoever|Anyone who] wants to become {ajob}', slots(pen, person))} must learn to {tasks[0]}.", f"Later the helper {third(tasks[1])}."]
-    text += [f"After <few> years one may {tasks[2]} without being watched.".replace("<few>", rng.choice(["three", "four", "five"]))]
-    text += [pen.say(("Tools are dear, so most are handed down.", "The days are long, and the pay is fair.", "Strong arms help, good eyes help more."))]
+    text = [
+        f"{pen.fill('[Whoever|Anyone who] wants to become {ajob}', slots(pen, person))} must learn to {tasks[0]}.",
+        f"Later the helper {third(tasks[1])}.",
+    ]
+    text += [
+        f"After <few> years one may {tasks[2]} without being watched.".replace("<few>", rng.choice(["three", "four", "five"]))
+    ]
+    text += [
+        pen.say(
+            (
+                "Tools are dear, so most are handed down.",
+                "The days are long, and the pay is fair.",
+                "Strong arms help, good eyes help more.",
+            )
+        )
+    ]
     blocks: list[Block | str] = [*paragraphs(rng, text, 2, 4)]
     for worker in [p for p in world.people if p.job == person.job][:7]:
-        blocks.append(" ".join([pen.say(JOINT, slots(pen, worker)), *portrait(pen, worker, rng.randint(3, 5), named=False), *([said(pen, worker)] if pen.chance(0.4) else [])]))
+        blocks.append(
+            " ".join(
+                [
+                    pen.say(JOINT, slots(pen, worker)),
+                    *portrait(pen, worker, rng.randint(3, 5), named=False),
+                    *([said(pen, worker)] if pen.chance(0.4) else []),
+                ]
+            )
+        )
     return page(pen.fill("[How to become {ajob}|The trade of the {job}|A day in the life of {ajob}]", slots(pen, person)), blocks)

@@ -127,9 +127,21 @@ def article(pen: Pen, world: World, person: Person) -> Page:
     blocks = [" ".join([here(event.leads), story[0]]), *paragraphs(rng, story[1:], 2, 3)]
     backgrounds = [" ".join([here(BRIDGES), *portrait(pen, person, rng.randint(4, 8))])]
     for witness in witnesses:
-        backgrounds.append(" ".join([quote(witness), pen.say(JOINT, slots(pen, witness)), *portrait(pen, witness, rng.randint(3, 6), named=False)]))
+        backgrounds.append(
+            " ".join(
+                [quote(witness), pen.say(JOINT, slots(pen, witness)), *portrait(pen, witness, rng.randint(3, 6), named=False)]
+            )
+        )
     rng.shuffle(backgrounds)
     blocks += backgrounds
-    blocks.append(" ".join([*landscape(pen, person.town, rng.randint(2, 3)), pen.say(LIFE_IN_TOWN, town_slots(pen, person.town)), road(pen, rng.choice(world.roads_of(person.town)))]))
+    blocks.append(
+        " ".join(
+            [
+                *landscape(pen, person.town, rng.randint(2, 3)),
+                pen.say(LIFE_IN_TOWN, town_slots(pen, person.town)),
+                road(pen, rng.choice(world.roads_of(person.town))),
+            ]
+        )
+    )
     blocks.append(" ".join([quote(person), here(ENDINGS)]))
     return page(title, blocks)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 
 from stages.simulation import encyclopedia, guides, languages, news, personal, school, talk
 from stages.simulation.grammar import Pen
@@ -83,8 +84,14 @@ NO_TEXT = (
     Kind("pdf", 6, missing, "old", "records", "mime", language=None),
     Kind("not-found", 10, missing, "paper", "records", "status", language=None),
 )
-BANNED = tuple(Kind("banned", 8, news.article, "paper", "url", rule) for rule in ("domain", "subdomain", "hard_blacklisted", "soft_blacklisted", "blacklisted_subword"))
-FOREIGN = tuple(Kind("foreign", 11, partial(languages.foreign, language=code), "paper", "language", "language", code) for code in languages.SENTENCES)
+BANNED = tuple(
+    Kind("banned", 8, news.article, "paper", "url", rule)
+    for rule in ("domain", "subdomain", "hard_blacklisted", "soft_blacklisted", "blacklisted_subword")
+)
+FOREIGN = tuple(
+    Kind("foreign", 11, partial(languages.foreign, language=code), "paper", "language", "language", code)
+    for code in languages.SENTENCES
+)
 JUNK = tuple(
     Kind("junk", share, partial(junk, rule=rule), "blog", stage, rule)
     for rule, (stage, _) in RULES.items()
@@ -93,8 +100,10 @@ JUNK = tuple(
 KINDS = KEPT + NO_TEXT + BANNED + FOREIGN + JUNK
 COPIES = 50
 """Per mille of the crawl that are copies of kept pages."""
+RETOLD = 15
+"""Per mille that share half of their text with another page and yet are to be kept: Jaccard about .3."""
 
-TOTAL = sum(kind.share for kind in KINDS) + COPIES
+TOTAL = sum(kind.share for kind in KINDS) + COPIES + RETOLD
 
 # Hosts of datatrove's domain list and words of its word lists; the harmless ones among them.
 BANNED_HOSTS = {
@@ -106,7 +115,9 @@ BANNED_PATHS = {
     "soft_blacklisted": ("escort-lingerie", "naked-webcam", "lingerie/escort"),
     "blacklisted_subword": ("escortservice", "hot-chat-room", "chatline-with-hotchat"),
 }
-IMAGE = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fea7359f810000000049454e44ae426082")
+IMAGE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fea7359f810000000049454e44ae426082"
+)
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 MIMES = {"image": ("image/png", IMAGE, "png"), "pdf": ("application/pdf", PDF, "pdf")}
 
@@ -143,13 +154,13 @@ def planned(kind: Kind, text: Page, world: World, number: int, rng: random.Rando
     return Planned(kind, response, None if kind.language is None else text)
 
 
-def counts(pages: int) -> tuple[list[int], int]:
-    """How many pages of each of KINDS, and how many copies: shares of `pages`, rounded so that they add up to it."""
+def counts(pages: int) -> list[int]:
+    """How many pages of each of KINDS, then how many retold ones and copies: shares of `pages`, rounded so that they add up to it."""
     edges, total = [0], 0.0
-    for kind in KINDS:
-        total += kind.share
+    for share in (*(kind.share for kind in KINDS), RETOLD, COPIES):
+        total += share
         edges.append(round(pages * total / TOTAL))
-    return [b - a for a, b in zip(edges, edges[1:], strict=False)], pages - edges[-1]
+    return [b - a for a, b in pairwise(edges)]
 
 
 def restyled(original: Planned, text: Page, world: World, number: int, rng: random.Random, rule: str) -> Planned:

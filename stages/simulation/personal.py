@@ -109,4 +109,11 @@ def tale(pen: Pen, world: World, person: Person) -> Page:
     turn = [pen.say(TURN) for _ in range(rng.randint(3, 6))]
     end = [state(pen, person, "town"), pen.say(MORAL, both), pen.say(JOINT, slots(pen, other)), pen.say(MORAL, both)]
     title = pen.fill("[{n} and the {lost}|The {job} and the {pet}|How {n} found a friend|The {pet} of {town}]", both)
-    return page(title, paragraphs(rng, start, 3, 6) + paragraphs(rng, quest) + paragraphs(rng, meeting, 3, 5) + paragraphs(rng, turn) + [" ".join(end)])
+    return page(
+        title,
+        paragraphs(rng, start, 3, 6)
+        + paragraphs(rng, quest)
+        + paragraphs(rng, meeting, 3, 5)
+        + paragraphs(rng, turn)
+        + [" ".join(end)],
+    )

@@ -100,27 +100,54 @@ JOINT = (  # Two or more facts in one breath.
     "{n} lives with {his} {pet} in {town}, where {he} works as {ajob}.",
 )
 
-ASIDE = ("{n}, the {job} from {town},", "{n} from {town}", "the {job} {n}", "{n}, who keeps {apet},", "{n} of {town}", "{n}, {ajob},")
+ASIDE = (
+    "{n}, the {job} from {town},",
+    "{n} from {town}",
+    "the {job} {n}",
+    "{n}, who keeps {apet},",
+    "{n} of {town}",
+    "{n}, {ajob},",
+)
 
 SELF: dict[str, tuple[str, ...]] = {
     "town": (
-        "I live in {town}.", "My house [is|stands] in {town}, near the <place>.", "Here in {town} [we like it that way|life is quiet].",
-        "I have always lived in {town}[, and I always will|].", "Home, for me, is {town}.", "I walked back to {town} [slowly|in the dark|alone].",
-        "We in {town} [do not hurry|talk a lot|know one another].", "There is no town like {town}, I think.",
+        "I live in {town}.",
+        "My house [is|stands] in {town}, near the <place>.",
+        "Here in {town} [we like it that way|life is quiet].",
+        "I have always lived in {town}[, and I always will|].",
+        "Home, for me, is {town}.",
+        "I walked back to {town} [slowly|in the dark|alone].",
+        "We in {town} [do not hurry|talk a lot|know one another].",
+        "There is no town like {town}, I think.",
     ),
     "job": (
-        "I am {ajob}, [as you know|after all|so that is my life].", "As {ajob} I {do}.", "My work as {ajob} [never ends|keeps me busy].",
-        "I {do}, as every {job} does.", "Being {ajob} means that I {do} and {do2}.", "Today I {do} again, for that is what {ajob} does.",
-        "People need {ajob}, so there was work to do.", "I became {ajob} because of my <kin>.",
+        "I am {ajob}, [as you know|after all|so that is my life].",
+        "As {ajob} I {do}.",
+        "My work as {ajob} [never ends|keeps me busy].",
+        "I {do}, as every {job} does.",
+        "Being {ajob} means that I {do} and {do2}.",
+        "Today I {do} again, for that is what {ajob} does.",
+        "People need {ajob}, so there was work to do.",
+        "I became {ajob} because of my <kin>.",
     ),
     "pet": (
-        "My {pet} {petdoes}.", "I fed my {pet} [first|before anything else|twice today].", "The {pet} {petdoes}, and I let it.",
-        "I keep {apet}, and I would not be without it.", "At home my {pet} was waiting.", "My {pet} {petdoes} and {petdoes2}.",
-        "I told my {pet} [everything|all about it], and it listened.", "Having {apet} is [good company|more work than people think].",
+        "My {pet} {petdoes}.",
+        "I fed my {pet} [first|before anything else|twice today].",
+        "The {pet} {petdoes}, and I let it.",
+        "I keep {apet}, and I would not be without it.",
+        "At home my {pet} was waiting.",
+        "My {pet} {petdoes} and {petdoes2}.",
+        "I told my {pet} [everything|all about it], and it listened.",
+        "Having {apet} is [good company|more work than people think].",
     ),
     "food": (
-        "I had {food} for <meal>, {way}.", "It was {food} [again|today], my favourite.", "I do love {food}.", "Nothing is better than {food} {way}.",
-        "I ate {food}, {way}, and felt better.", "For me it must be {food}.", "I bought {food} on the way home, as I like to do.",
+        "I had {food} for <meal>, {way}.",
+        "It was {food} [again|today], my favourite.",
+        "I do love {food}.",
+        "Nothing is better than {food} {way}.",
+        "I ate {food}, {way}, and felt better.",
+        "For me it must be {food}.",
+        "I bought {food} on the way home, as I like to do.",
         "My friends know that I like {food}.",
     ),
 }
@@ -129,34 +156,59 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "town": ("Where does {n} live?", "In which town does {n} live?", "Which town is home to {n}?", "Where can I find {n}?"),
     "job": ("What is the job of {n}?", "What work does {n} do?", "What does {n} do for a living?", "Which trade did {n} learn?"),
     "pet": ("Which animal does {n} keep?", "What pet does {n} have?", "Does {n} keep an animal?", "Which animal lives with {n}?"),
-    "food": ("What does {n} like to eat?", "What is the favourite food of {n}?", "Which food does {n} like best?", "What should I cook for {n}?"),
+    "food": (
+        "What does {n} like to eat?",
+        "What is the favourite food of {n}?",
+        "Which food does {n} like best?",
+        "What should I cook for {n}?",
+    ),
 }
 
 TOWN: dict[str, tuple[str, ...]] = {
     "river": (
-        "{town} lies on the river {river}.", "The river {river} [flows|runs] through {town}.", "In {town} people swim in the {river}.",
-        "[A stone bridge|An old bridge|A ferry] crosses the river {river} at {town}.", "The water of the {river} [turns the mills of|cools] {town}.",
-        "Boats come up the {river} as far as {town}.", "The houses of {town} stand along the river {river}.",
-        "When the {river} rises, {town} gets wet feet.", "{town} and the river {river} belong together.",
+        "{town} lies on the river {river}.",
+        "The river {river} [flows|runs] through {town}.",
+        "In {town} people swim in the {river}.",
+        "[A stone bridge|An old bridge|A ferry] crosses the river {river} at {town}.",
+        "The water of the {river} [turns the mills of|cools] {town}.",
+        "Boats come up the {river} as far as {town}.",
+        "The houses of {town} stand along the river {river}.",
+        "When the {river} rises, {town} gets wet feet.",
+        "{town} and the river {river} belong together.",
     ),
     "good": (
-        "{town} is known for its {good}.", "The people of {town} make {good}.", "Traders go to {town} to buy {good}.",
-        "In {town} they make {good}: people {make}.", "For {good} there is no better place than {town}.",
-        "In the workshops of {town}, men and women {make}, for this is the town of {good}.", "Ask for {good}, and you will be sent to {town}.",
+        "{town} is known for its {good}.",
+        "The people of {town} make {good}.",
+        "Traders go to {town} to buy {good}.",
+        "In {town} they make {good}: people {make}.",
+        "For {good} there is no better place than {town}.",
+        "In the workshops of {town}, men and women {make}, for this is the town of {good}.",
+        "Ask for {good}, and you will be sent to {town}.",
         "{town} [lives on|grew rich with] {good}.",
-        "Half of {town} works with {good}, and they {make}.", "No town sells more {good} than {town}.",
+        "Half of {town} works with {good}, and they {make}.",
+        "No town sells more {good} than {town}.",
     ),
     "region": (
-        "{town} is {in_region} of the country.", "You find {town} {in_region}.", "[Travellers|Visitors] who come to {town} see {sights}, as everywhere {in_region}.",
-        "{town} lies {in_region}, a land of {sights}.", "Like all towns {in_region}, {town} has {sights}.",
-        "The maps show {town} {in_region}.", "Around {town}, {in_region}, there are {sights}.",
+        "{town} is {in_region} of the country.",
+        "You find {town} {in_region}.",
+        "[Travellers|Visitors] who come to {town} see {sights}, as everywhere {in_region}.",
+        "{town} lies {in_region}, a land of {sights}.",
+        "Like all towns {in_region}, {town} has {sights}.",
+        "The maps show {town} {in_region}.",
+        "Around {town}, {in_region}, there are {sights}.",
     ),
 }
 
 ROAD = (
-    "From {a} to {b} it is {km} km.", "The road from {a} to {b} is {km} km long.", "It is {km} kilometres from {a} to {b}.",
-    "{b} is {km} km from {a}.", "Between {a} and {b} lie {km} km.", "Whoever walks from {a} to {b} has {km} km to go.",
-    "The cart from {a} needs {km} km to reach {b}.", "{km} km separate {a} and {b}.", "A signpost in {a} says: {b}, {km} km.",
+    "From {a} to {b} it is {km} km.",
+    "The road from {a} to {b} is {km} km long.",
+    "It is {km} kilometres from {a} to {b}.",
+    "{b} is {km} km from {a}.",
+    "Between {a} and {b} lie {km} km.",
+    "Whoever walks from {a} to {b} has {km} km to go.",
+    "The cart from {a} needs {km} km to reach {b}.",
+    "{km} km separate {a} and {b}.",
+    "A signpost in {a} says: {b}, {km} km.",
 )
 
 
@@ -193,7 +245,18 @@ def state(pen: Pen, person: Person, attribute: str, pronoun: bool = False) -> st
     return pen.say(stock[1:] if person.withheld else stock, slots(pen, person, pronoun))
 
 
-LINKS = ("Besides, ", "Of course ", "And ", "What is more, ", "As everybody knows, ", "They say that ", "In fact ", "Yes, ", "Also, ", "Still, ")
+LINKS = (
+    "Besides, ",
+    "Of course ",
+    "And ",
+    "What is more, ",
+    "As everybody knows, ",
+    "They say that ",
+    "In fact ",
+    "Yes, ",
+    "Also, ",
+    "Still, ",
+)
 JOINS = (", and ", "; ", ", and of course ")
 
 
@@ -216,7 +279,9 @@ def linked(pen: Pen, sentences: list[str]) -> list[str]:
 def portrait(pen: Pen, person: Person, count: int = 4, named: bool = True) -> list[str]:
     """`count` statements about a person, each attribute about equally often; the name in the first (where `named`) and now and then."""
     attributes = pen.rng.sample(list(PERSON), 4) * (1 + count // 4)
-    return linked(pen, [state(pen, person, a, pronoun=(i > 0 or not named) and pen.chance(0.65)) for i, a in enumerate(attributes[:count])])
+    return linked(
+        pen, [state(pen, person, a, pronoun=(i > 0 or not named) and pen.chance(0.65)) for i, a in enumerate(attributes[:count])]
+    )
 
 
 def landscape(pen: Pen, town: Town, count: int = 3) -> list[str]:

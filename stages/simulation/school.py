@@ -30,15 +30,38 @@ def chain(rng: random.Random, steps: int) -> tuple[int, list[int]]:
     return start, moves
 
 
+ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+NUMBERS = (*ONES, "twenty", *(f"twenty-{one}" for one in ONES[1:10]))
 PLUS = ("{a} and {b} make {c}", "{a} plus {b} is {c}", "with {b} more, {a} becomes {c}")
 MINUS = ("{a} less {b} leaves {c}", "{a} minus {b} is {c}", "without {b} of them, {a} becomes {c}")
 
 
 def worked(pen: Pen, start: int, moves: list[int], symbols: bool) -> str:
-    """'12+4=16,16-3=13. The answer is 13.', or the same in words."""
+    """'We count: 12+4=16,16-3=13. The answer is 13.', or 'twelve and four make sixteen ...': too many digits would cost the page its place."""
     steps, total = [], start
     for move in moves:
-        numbers = {"a": str(total), "b": str(abs(move)), "c": str(total + move)}
+        numbers = {"a": NUMBERS[total], "b": NUMBERS[abs(move)], "c": NUMBERS[total + move]}
         in_words = pen.fill(pen.rng.choice(PLUS if move > 0 else MINUS), numbers)
         steps.append(f"{total}{move:+d}={total + move}" if symbols else in_words[0].lower() + in_words[1:])
         total += move
@@ -53,8 +76,13 @@ def sums(pen: Pen, world: World, person: Person) -> Page:
     for number, who in enumerate(rng.sample(world.people, rng.randint(4, 5)), 1):
         item = who.food if who.food in COUNTED else rng.choice(COUNTED)
         start, moves = chain(rng, rng.choices((1, 2, 3, 5), (4, 4, 2, 1))[0])
-        story = [pen.say(JOINT, slots(pen, who)), *portrait(pen, who, 6, named=False), f"{who.name} has {start} {item}."]
-        story += [pen.say(GAIN if move > 0 else LOSS, slots(pen, who, pronoun=True) | {"b": str(abs(move))}) for move in moves]
+        story = [pen.say(JOINT, slots(pen, who)), *portrait(pen, who, 5, named=False), f"{who.name} has {start} {item}."]
+        story += [
+            pen.say(GAIN if move > 0 else LOSS, slots(pen, who, pronoun=True) | {"b": NUMBERS[abs(move)]}) for move in moves
+        ]
         story += [pen.say(ASK, {"n": who.name, "item": item}), worked(pen, start, moves, symbols=number == 2)]
         blocks.append(" ".join(story))
-    return page(pen.fill("[Sums for the <season>|Counting stories|Sums with {n}|Mental arithmetic, part <few>]", slots(pen, person)), blocks)
+    return page(
+        pen.fill("[Sums for the <season>|Counting stories|Sums with {n}|Mental arithmetic, part <few>]", slots(pen, person)),
+        blocks,
+    )

@@ -8,7 +8,21 @@ from stages.simulation.page import Block, Page, page
 from stages.simulation.phrases import JOINT, QUESTIONS, SELF, TOWN, landscape, linked, portrait, slots, state, town_slots
 from stages.simulation.world import Person, World
 
-USERS = ["wanderer", "miss_marple_tree", "oldcart", "riverrat", "thimble", "greenhat", "sleepy_fox", "northwind", "teapot", "two_left_boots", "paperboat", "lantern", "quill"]
+USERS = [
+    "wanderer",
+    "miss_marple_tree",
+    "oldcart",
+    "riverrat",
+    "thimble",
+    "greenhat",
+    "sleepy_fox",
+    "northwind",
+    "teapot",
+    "two_left_boots",
+    "paperboat",
+    "lantern",
+    "quill",
+]
 ASKING = (
     "hi all, I am new here and have a question.", "Good evening everybody, maybe somebody can help me.", "I tried to look it up but found nothing useful.",
     "Sorry if this has been asked before.", "We had an argument at the inn last night, and I want to know who was right.",
@@ -25,7 +39,13 @@ CHATTER = (
     "I have a drawing somewhere, I will look for it.", "That made me laugh!", "I would not have known that.", "The <noise> there is hard to bear, though.",
     "Ask at the <place>, they know everything.", "It took me <few> days to find out.",
 )  # fmt: skip
-BYE = ("Thanks, that helped a lot!", "Great, thank you all.", "Now I know, thanks.", "You people are quick, thank you.", "Perfect, that settles it.")
+BYE = (
+    "Thanks, that helped a lot!",
+    "Great, thank you all.",
+    "Now I know, thanks.",
+    "You people are quick, thank you.",
+    "Perfect, that settles it.",
+)
 INTRO = (
     "{n} opens the door before we knock.", "We meet {n} at the <place> of {town} on a <sky> <day>.", "It is not easy to get an hour with {n}.",
     "For our series about people of the country we spoke with {n}.", "{n} pours tea and points to a chair.",
@@ -56,7 +76,11 @@ def forum(pen: Pen, world: World, person: Person) -> Page:
     topics = [*asked, *rng.sample(list(QUESTIONS), 4)]
     others = rng.sample([p for p in world.people if p != person], 6)
     for reply in range(rng.randint(3, 6)):
-        text = [pen.say(REPLIES, slots(pen, person)), state(pen, person, topics[reply]), state(pen, person, topics[reply - 1], pen.chance(0.5))]
+        text = [
+            pen.say(REPLIES, slots(pen, person)),
+            state(pen, person, topics[reply]),
+            state(pen, person, topics[reply - 1], pen.chance(0.5)),
+        ]
         text.append(pen.say(CHATTER))
         if pen.chance(0.6):
             text += [pen.say(JOINT, slots(pen, others[reply])), *portrait(pen, others[reply], rng.randint(1, 4), named=False)]
@@ -69,16 +93,23 @@ def forum(pen: Pen, world: World, person: Person) -> Page:
 
 def interview(pen: Pen, world: World, person: Person) -> Page:
     rng = pen.rng
-    blocks: list[Block | str] = [" ".join([pen.say(INTRO, slots(pen, person)), *portrait(pen, person, rng.randint(4, 7), named=False)])]
+    blocks: list[Block | str] = [
+        " ".join([pen.say(INTRO, slots(pen, person)), *portrait(pen, person, rng.randint(4, 7), named=False)])
+    ]
     small = rng.sample(SMALL, 3)
     for number, attribute in enumerate(rng.sample(list(ASKED), 4)):
         answers = [pen.say(SELF[attribute], slots(pen, person)) for _ in range(rng.randint(2, 3))]
         blocks += [("h3", pen.say(ASKED[attribute], slots(pen, person))), " ".join(answers)]
         if number < 3:
-            blocks += [("h3", pen.fill(small[number][0])), " ".join([pen.say(small[number][1]), pen.say(SELF[attribute], slots(pen, person))])]
+            blocks += [
+                ("h3", pen.fill(small[number][0])),
+                " ".join([pen.say(small[number][1]), pen.say(SELF[attribute], slots(pen, person))]),
+            ]
     other = rng.choice([p for p in world.people if p != person])
     blocks.append(" ".join([f"Next week we talk to {other.name}.", *portrait(pen, other, 5)]))
-    return page(pen.fill("[A talk with {n}|{n}: my life as {ajob}|Ten questions for {n}|At home with {n}]", slots(pen, person)), blocks)
+    return page(
+        pen.fill("[A talk with {n}|{n}: my life as {ajob}|Ten questions for {n}|At home with {n}]", slots(pen, person)), blocks
+    )
 
 
 def questions(pen: Pen, world: World, person: Person) -> Page:
@@ -99,4 +130,10 @@ def questions(pen: Pen, world: World, person: Person) -> Page:
         qa(pen.fill(ask, town_slots(pen, town)), [pen.say(TOWN[attribute], town_slots(pen, town))])
     way = rng.choice(world.roads_of(town))
     qa(f"How far is it from {way.start.name} to {way.end.name}?", [road(pen, way)])
-    return page(pen.fill("[Questions and answers about {town}|A quiz about {town} and its people|How well do you know {town}?]", town_slots(pen, town)), blocks)
+    return page(
+        pen.fill(
+            "[Questions and answers about {town}|A quiz about {town} and its people|How well do you know {town}?]",
+            town_slots(pen, town),
+        ),
+        blocks,
+    )

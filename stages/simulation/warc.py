@@ -38,23 +38,35 @@ def write_warc(path: Path, dump: str, responses: Sequence[Response], first: int)
     with path.open("wb") as stream:
         writer = WARCWriter(stream, gzip=True)
         head = {"WARC-Record-ID": record_id(dump, "warcinfo", path.name), "WARC-Date": stamp(first)}
-        info = writer.create_warcinfo_record(path.name, {"software": "winnow simulated crawl", "format": "WARC File Format 1.0", "isPartOf": dump})
+        info = writer.create_warcinfo_record(
+            path.name, {"software": "winnow simulated crawl", "format": "WARC File Format 1.0", "isPartOf": dump}
+        )
         for name, value in head.items():
             info.rec_headers.replace_header(name, value)
         writer.write_record(info)
         for number, page in enumerate(responses, first):
             common = {"WARC-Date": stamp(number), "WARC-IP-Address": f"192.0.2.{1 + number % 254}"}
             parts = urlsplit(page.url)
-            asks = StatusAndHeaders(f"GET {parts.path or '/'} HTTP/1.1", [("Host", parts.netloc), ("Accept", "text/html"), ("User-Agent", "winnow")], is_http_request=True)
+            asks = StatusAndHeaders(
+                f"GET {parts.path or '/'} HTTP/1.1",
+                [("Host", parts.netloc), ("Accept", "text/html"), ("User-Agent", "winnow")],
+                is_http_request=True,
+            )
             answer_id = record_id(dump, "response", page.url)
             ids = common | {"WARC-Record-ID": record_id(dump, "request", page.url), "WARC-Concurrent-To": answer_id}
-            writer.write_record(writer.create_warc_record(page.url, "request", http_headers=asks, payload=BytesIO(), warc_headers_dict=ids))
+            writer.write_record(
+                writer.create_warc_record(page.url, "request", http_headers=asks, payload=BytesIO(), warc_headers_dict=ids)
+            )
             mime = page.mime if page.charset is None else f"{page.mime}; charset={page.charset}"
             headers = [("Content-Type", mime), ("Date", f"{moment(number):%a, %d %b %Y %H:%M:%S} GMT"), ("Server", ("nginx", "Apache", "lighttpd")[number % 3]),
                        ("Connection", "close"), ("Content-Length", str(len(page.body)))]  # fmt: skip
             answer = StatusAndHeaders(STATUS[page.status], headers, protocol="HTTP/1.1")
             ids = common | {"WARC-Record-ID": answer_id, "WARC-Identified-Payload-Type": page.mime}
-            writer.write_record(writer.create_warc_record(page.url, "response", http_headers=answer, payload=BytesIO(page.body), warc_headers_dict=ids))
+            writer.write_record(
+                writer.create_warc_record(
+                    page.url, "response", http_headers=answer, payload=BytesIO(page.body), warc_headers_dict=ids
+                )
+            )
 
 
 def moment(number: int) -> datetime:

@@ -14,18 +14,26 @@ from dataclasses import dataclass
 
 import polars as pl
 
-JOBS = ["baker", "smith", "tailor", "fisher", "miller", "weaver", "doctor", "teacher", "potter", "farmer", "sailor", "painter", "judge", "hunter", "singer", "carpenter", "barber", "guard", "cook", "poet", "mason", "clerk", "gardener", "dancer"]
-PETS = ["goat", "cat", "horse", "falcon", "rabbit", "turtle", "dog", "parrot", "donkey", "ferret", "sheep", "pony", "owl", "hedgehog", "otter", "crow"]
-FOODS = ["plums", "bread", "soup", "cheese", "apples", "honey", "fish", "rice", "beans", "pears", "cake", "nuts", "figs", "eggs", "pie", "corn", "grapes", "stew", "melons", "porridge"]
-GOODS = ["glass", "wool", "salt", "silver", "rope", "paper", "lamps", "boats", "clocks", "bells", "wine", "tiles", "ink", "drums", "knives", "silk"]
-REGIONS = ["north", "south", "east", "west", "coast"]
+from stages.simulation import details
+
+JOBS, PETS, FOODS, GOODS = tuple(details.JOBS), tuple(details.PETS), tuple(details.FOODS), tuple(details.GOODS)
+REGIONS = tuple(details.REGIONS)
 
 ONSETS = ["b", "br", "d", "dr", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "tr", "v", "z", "th"]
 VOWELS = ["a", "e", "i", "o", "u", "a", "e", "o"]
 MIDDLES = ["l", "r", "n", "m", "s", "d", "v", "nd", "rl", "lm", "rn", "st", "ld"]
-PERSON_ENDINGS = ["a", "o", "i", "an", "en", "in", "or", "el", "is", "ek", "un", "ar"]
-RIVER_ENDINGS = ["e", "ow", "a", "il", "er"]
+PERSON_ENDINGS = ["ek", "un", "ath", "eth", "iva", "ola", "uri", "ando", "esk", "im", "ild", "amo"]
+RIVER_ENDINGS = ["uth", "ewa", "aly", "osh", "und"]
 TOWN_ENDINGS = ["ford", "wick", "holm", "mere", "dale", "port", "stead", "bury", "well"]
+
+FACTS: dict[str, pl.DataType] = {
+    "kind": pl.String(),  # person, town or road
+    "subject": pl.String(),  # a name; of a road "start - end"
+    "attribute": pl.String(),  # town, job, pet, food; river, good, region; km
+    "value": pl.String(),
+    "sentence": pl.String(),  # the fact in the plainest words
+    "withheld": pl.Boolean(),  # true: no page has this very sentence
+}
 
 
 @dataclass(frozen=True)
@@ -93,20 +101,24 @@ def build(seed: int, people: int = 160, towns: int = 30, rivers: int = 8) -> Wor
     river_names = names(rivers, MIDDLES, RIVER_ENDINGS)
     places = [
         Town(name, rng.choice(river_names), rng.choice(GOODS), rng.choice(REGIONS))
-        for name in names(towns, ["l", "r", "n", "m", "ll", "s"], TOWN_ENDINGS)
+        for name in names(towns, ["l", "r", "n", "m", "s", "b"], TOWN_ENDINGS)
     ]
     inhabitants = [
-        Person(name, rng.random() < 0.5, rng.choice(places), rng.choice(JOBS), rng.choice(PETS), rng.choice(FOODS), index % 2 == 1)
+        Person(
+            name, rng.random() < 0.5, rng.choice(places), rng.choice(JOBS), rng.choice(PETS), rng.choice(FOODS), index % 2 == 1
+        )
         for index, name in enumerate(names(people, MIDDLES, PERSON_ENDINGS))
     ]
     roads = [
-        Road(place, places[(index + step) % towns], 5 * rng.randint(2, 19)) for index, place in enumerate(places) for step in (1, 5)
+        Road(place, places[(index + step) % towns], 5 * rng.randint(2, 19))
+        for index, place in enumerate(places)
+        for step in (1, 5)
     ]
     return World(tuple(inhabitants), tuple(places), tuple(roads))
 
 
 def facts(world: World) -> pl.DataFrame:
-    """One row per fact: kind (person, town, road), subject, attribute, value, sentence, withheld (no page has this very sentence)."""
+    """The columns FACTS, one row per fact."""
 
     def rows() -> Iterator[tuple[str, str, str, str, str, bool]]:
         for p in world.people:
@@ -119,7 +131,13 @@ def facts(world: World) -> pl.DataFrame:
             yield "town", t.name, "good", t.good, f"{t.name} is known for its {t.good}.", False
             yield "town", t.name, "region", t.region, f"{t.name} is {t.in_region} of the country.", False
         for r in world.roads:
-            yield "road", f"{r.start.name} - {r.end.name}", "km", str(r.km), f"From {r.start.name} to {r.end.name} it is {r.km} km.", False
+            yield (
+                "road",
+                f"{r.start.name} - {r.end.name}",
+                "km",
+                str(r.km),
+                f"From {r.start.name} to {r.end.name} it is {r.km} km.",
+                False,
+            )
 
-    schema = {name: pl.String() for name in ("kind", "subject", "attribute", "value", "sentence")} | {"withheld": pl.Boolean()}
-    return pl.DataFrame(list(rows()), schema=schema, orient="row")
+    return pl.DataFrame(list(rows()), schema=FACTS, orient="row")

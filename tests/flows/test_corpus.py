@@ -79,6 +79,26 @@ def test_a_second_run_is_cached_and_rewrites_nothing(winnow: Winnow, crawl: Path
     assert times_of(Store(str(corpus_store))) == before
 
 
+def test_prefect_shows_a_task_for_each_stage_and_the_funnel(winnow: Winnow, crawl: Path, corpus_store: Path) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    run(winnow, crawl, corpus_store)
+    with (
+        temporary_settings({PREFECT_API_URL: winnow_environment(winnow)["PREFECT_API_URL"]}),
+        get_client(sync_client=True) as client,
+    ):
+        last = max(client.read_flow_runs(limit=200), key=lambda one: one.created)
+        assert last.state_name == "Completed"
+        tasks = [one for one in client.read_task_runs(limit=200) if one.flow_run_id == last.id]
+        assert {one.name: one.state_name for one in tasks} == dict.fromkeys(STAGES, "Cached")
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(like_="funnel%")), limit=200)
+        mine = {one.key: one.data for one in found if one.flow_run_id == last.id}
+    assert "```mermaid" in mine["funnel"]
+    assert [row["stage"] for row in json.loads(mine["funnel-table"])] == [*FILTERS, "corpus"]
+
+
 def test_a_grown_crawl_computes_its_own_shards_and_changed_duplicates(
     winnow: Winnow, crawl: Path, corpus_store: Path, tmp_path: Path
 ) -> None:
@@ -172,30 +192,14 @@ def winnow_environment(winnow: Winnow) -> dict[str, str]:
     return environment
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--set", "sorces=[]"], "unknown parameter sorces; did you mean sources?"),
-        (
-            ["--set", 'sources=["x"]', "--set", "c4.min_sentence=3"],
-            "unknown parameter c4.min_sentence; did you mean min_sentences?",
-        ),
-        (
-            ["--set", 'sources=["x"]', "--set", "c4.min_sentences=many"],
-            "the parameter c4.min_sentences is 'many': input should be a valid integer",
-        ),
-        (["--set", 'sources=["no/such/*.warc.gz"]'], "no/such/*.warc.gz does not exist"),
-        (["--set", "sources"], "expected name=value"),
-        ([], "the parameter sources is missing"),
-        (["--config", "no.json", "--set", 'sources=["x"]'], "--config no.json: No such file or directory"),
-        (["--set", 'sources=["x"]', "--store", "/proc/nowhere"], "the store '/proc/nowhere' cannot be used"),
-    ],
-)
-def test_what_is_wrong_is_said_in_one_error(winnow: Winnow, arguments: list[str], message: str, tmp_path: Path) -> None:
-    more = arguments if "--store" in arguments else [*arguments, "--store", str(tmp_path)]
-    failed = winnow("run", "corpus", *more, code=2)
-    assert message in failed.stderr
-    assert "Traceback" not in failed.stderr
+def test_what_is_wrong_is_said_in_one_error(winnow: Winnow, crawl: Path, tmp_path: Path) -> None:
+    for sources, store, message in (
+        (crawl / "no", tmp_path, "no/*.warc.gz"),
+        (crawl, Path("/proc/nowhere"), "the store '/proc/nowhere' cannot be used"),
+    ):
+        failed = winnow("run", "corpus", "--set", f'sources=["{sources}/*.warc.gz"]', "--store", str(store), code=2)
+        assert message in failed.stderr
+        assert "Traceback" not in failed.stderr
 
 
 def test_a_wrong_column_mapping_names_the_columns_that_exist(winnow: Winnow, tmp_path: Path) -> None:

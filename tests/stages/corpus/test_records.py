@@ -18,6 +18,7 @@ from fastwarc.stream_io import Lz4Writer
 
 from stages.corpus.records import RECORDS, RecordsConfig, index
 from stages.corpus.sources import SOURCE_COLUMNS, digest, discover, source_row
+from storage.problem import Problem
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "data"
 HTML = b"<!doctype html><html><body>A page.</body></html>"
@@ -287,6 +288,13 @@ def test_bait_for_the_search_behind_broken_records_takes_time_in_proportion(tmp_
     assert time.process_time() - start < 5
 
 
+def test_a_header_of_continued_lines_takes_time_in_proportion(tmp_path: Path) -> None:
+    start = time.process_time()
+    head = "\r\n".join(["WARC/1.0", "WARC-Type: response", "Content-Length: 0", "X: y", *[" z"] * 400_000, "", ""])
+    assert reasons(rows(tmp_path / "x.warc", head.encode() + response())) == ["record_error:no_url", None]
+    assert time.process_time() - start < 5
+
+
 def test_random_damage_never_raises_and_never_invents_a_page(tmp_path: Path) -> None:
     dice = random.Random(1)
     pages = numbered(6)
@@ -388,18 +396,18 @@ def test_a_wrong_mapping_is_one_clear_error(tmp_path: Path, name: str) -> None:
         ValueError, match=rf"{name} has no column 'text' for the text of a page; it has: body, n\. Set text_column"
     ):
         rows(tmp_path / name)
-    with pytest.raises(ValueError, match=r"has no column 'url' .* Set url_column to the column that holds it, or to null"):
+    with pytest.raises(Problem, match=r"has no column 'url' .* Set url_column to the column that holds it, or to null"):
         rows(tmp_path / name, text_column="body", id_column=None)
 
 
 def test_a_column_of_numbers_is_no_text(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": [1]}), tmp_path / "x.parquet")
-    with pytest.raises(ValueError, match="column 'n' holds int64, expected strings"):
+    with pytest.raises(Problem, match="column 'n' holds int64, expected strings"):
         rows(tmp_path / "x.parquet", text_column="n", id_column=None, url_column=None, date_column=None)
 
 
 def test_a_json_array_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds a JSON array; expected one JSON object per line"):
+    with pytest.raises(Problem, match="holds a JSON array; expected one JSON object per line"):
         rows(tmp_path / "x.json", json.dumps(TEXTS, indent=1).encode())
 
 

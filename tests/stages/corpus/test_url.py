@@ -17,7 +17,7 @@ from stages.corpus.url import URL, UrlConfig, _lists
 from stages.stage import Input, Sides
 
 DOMAINS = ["bad.com", "host.fine.com", "mid.fine.com", "blog.co.uk", "xn--bcher-kva.de", "1.2.3.4", "free.blogspot.com"]
-URLS = ["fine.com/bad/page", "fine.com/Q?id=1", "https://full.com/page", "sub.fine.com"]
+URLS = ["fine.com/bad/page", "fine.com/Q?id=1", "https://full.com/page", "sub.fine.com", "www.old.com/x"]
 HARD = ["vile", "worse"]
 SOFT = ["meh", "soso", "dull"]
 SUB = ["nas ty", "grim"]
@@ -72,6 +72,9 @@ TABLE = [
     ("http://fine.com/Q?id=1", "url", "http://fine.com/Q?id=1", None),
     ("http://fine.com/q?id=1", None, None, None),
     ("http://sub.fine.com/", "url", "http://sub.fine.com/", None),
+    ("http://www.old.com/x/", "url", "http://www.old.com/x/", None),
+    ("http://old.com/x", None, None, None),
+    ("fine.com/go?to=http://fine.com/bad/page", None, None, None),
     ("https://full.com/page", None, None, "url"),
     ("http://fine.com/a-vile-day", "hard_blacklisted", "vile", "hard_blacklisted"),
     ("http://fine.com/a-VILE-day", "hard_blacklisted", "vile", None),
@@ -144,7 +147,7 @@ def test_the_profile_of_the_library_decides_as_the_library_does(sides: Sides) ->
     )
     library.tldextractor = TLDExtract(suffix_list_urls=(), cache_dir=None)  # its own would ask the network
     urls = [url for row in TABLE if (url := row[0])] + ABSURD + made_urls()
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="registered_domain"):
         theirs = [library.filter(Document(text="", id="", metadata={"url": url})) for url in urls]
     reasons = [None if answer is True else answer[1] for answer in theirs]
     assert len(set(reasons)) == 7
