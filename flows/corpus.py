@@ -35,6 +35,8 @@ class CorpusParameters(Mechanics):
     """At most this many files of a Common Crawl dump; empty: all."""
     base_url: str = "https://data.commoncrawl.org/"
     """Where Common Crawl dumps lie."""
+    lists: str | None = None
+    """Folder with URL lists, laid out and named as datatrove's; empty: those of the installed datatrove."""
     language_model: str | None = None
     """Path of a fastText language model; empty: lid.176.ftz, which is installed with Winnow."""
     tokenizer: str | None = None
@@ -66,8 +68,9 @@ def corpus(parameters: CorpusParameters) -> dict[str, Any]:
 def make_corpus(run: Run, p: CorpusParameters) -> dict[str, Any]:
     """The steps, in the order of the paper. Returns stage -> artifact, as `--json` prints it."""
     files, crawl = crawl_files(run, p.sources, p.files, p.base_url)
-    listed = list_files()
-    lists = run.stage(BLOCKLISTS, p.blocklists, lists=Input(listed[0].parent, tuple(file.name for file in listed)))
+    installed = list_files()
+    listed = Input(Path(p.lists) if p.lists else installed[0].parent, tuple(file.name for file in installed))
+    lists = run.stage(BLOCKLISTS, p.blocklists, lists=listed)
     model = Path(p.language_model) if p.language_model else default_model()
 
     records = run.stage(RECORDS, p.records, files, crawl=crawl)

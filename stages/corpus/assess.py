@@ -1,6 +1,6 @@
 """Every decision of the corpus flow against the truth of a simulated crawl: precision and recall, and which pages to look at.
 
-In: `crawl` (the artifact of SIMULATE) and one artifact for each corpus stage that is to be judged, by its name. Out: `report.md` for
+In: `crawl` (the artifact of SIMULATE) and one artifact for each corpus stage that is to be judged, by its name (`pii` needs `dedup`). Out: `report.md` for
 people and `report.parquet` with a row per stage:
 
 | column | type | filters | extract | pii | corpus |
@@ -185,15 +185,17 @@ def markdown(report: pl.DataFrame, misses: Mapping[str, pl.DataFrame]) -> Iterat
 
 
 def wrong(stage: str, judged: pl.DataFrame) -> Iterator[str]:
-    """The first few pages on which this stage and the truth disagree; copies are left to the numbers."""
-    good = pl.col("drop").is_null() & (pl.col("cluster").is_null() if stage == "dedup" else True)
-    dropped = judged.filter(good & pl.col("reason").is_not_null())
-    missed = judged.filter((pl.col("drop") == stage) & pl.col("reason").is_null())
-    if dropped.height + (missed.height if stage != "dedup" else 0):
-        yield f"\n**{stage}**: {dropped.height} good pages dropped, {missed.height} planted pages missed\n"
-        for identity, kind, reason in dropped.head(WORST).select("id", "kind", "reason").iter_rows():
+    """The first few pages on which this stage and the truth disagree. A copy is missed where another of its cluster stays too."""
+    good, kept = pl.col("drop").is_null(), pl.col("reason").is_null()
+    missed = kept & (pl.col("drop") == stage)
+    if stage == "dedup":
+        good, missed = good & pl.col("cluster").is_null(), missed & (kept.sum().over("cluster") > 1)
+    wrongly, missing = judged.filter(good & ~kept), judged.filter(missed)
+    if wrongly.height + missing.height:
+        yield f"\n**{stage}**: {wrongly.height} good pages dropped, {missing.height} planted pages missed\n"
+        for identity, kind, reason in wrongly.head(WORST).select("id", "kind", "reason").iter_rows():
             yield f"- dropped by `{reason}`, though a good page ({kind}): `{identity}`"
-        for identity, kind, rule in missed.head(WORST).select("id", "kind", "rule").iter_rows():
+        for identity, kind, rule in missing.head(WORST).select("id", "kind", "rule").iter_rows():
             yield f"- missed, though planted to break `{rule}` ({kind}): `{identity}`"
 
 

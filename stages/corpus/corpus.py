@@ -5,6 +5,7 @@ In: the columns of `keeps`. Out: these alone, in this order, and
 | column | type | |
 |---|---|---|
 | token_count | i64 | tokens of `text` without special tokens; null where no tokenizer is given |
+| minhash_cluster_size | i64 | documents in the cluster that this one stands for; 1 for one without near-copies |
 
 `token_count` is that of an external tokenizer, the side `tokenizer`: a Hugging Face `tokenizer.json` (FineWeb used gpt2's). Its
 truncation and padding are switched off. The counts of a tokenizer trained here live with its tokens.
@@ -32,8 +33,8 @@ COLUMNS: dict[str, pl.DataType] = {
     "file_path": pl.String(),
     "language": pl.String(),
     "language_score": pl.Float64(),
-    "minhash_cluster_size": pl.Int64(),
 }
+ADDS: dict[str, pl.DataType] = {"token_count": pl.Int64(), "minhash_cluster_size": pl.Int64()}
 
 
 class CorpusConfig(Config):
@@ -44,11 +45,11 @@ def run(docs: pl.DataFrame, config: CorpusConfig, sides: Sides) -> pl.DataFrame:
     path: Path | None = sides.get("tokenizer")
     texts = [text or "" for text in docs["text"]]
     counts = [None] * len(texts) if path is None else count_tokens(texts, path)
-    return docs.select(*COLUMNS, pl.Series("token_count", counts, dtype=pl.Int64))
+    return docs.select(*COLUMNS, pl.Series("token_count", counts, dtype=pl.Int64), "minhash_cluster_size")
 
 
 def count_tokens(texts: list[str], path: Path) -> list[int]:
-    """Tokens of each text by the tokenizer in the file. Raises ValueError where the file is no tokenizer."""
+    """Tokens of each text by the tokenizer in the file. Raises Problem where the file is no tokenizer."""
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises Exception itself
@@ -69,8 +70,8 @@ CORPUS = Stage(
     version=1,
     run=run,
     config=CorpusConfig,
-    needs=COLUMNS,
-    adds={"token_count": pl.Int64()},
+    needs=COLUMNS | {"minhash_cluster_size": pl.Int64()},
+    adds=ADDS,
     keeps=tuple(COLUMNS),
     sides={"tokenizer": "file"},
 )

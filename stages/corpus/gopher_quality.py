@@ -10,13 +10,16 @@ said otherwise.
 | mean_word_length | f64 | characters per such token |
 | hash_ratio, ellipsis_ratio | f64 | `#`, and `...` or `…`, per token |
 | bullet_line_frac, ellipsis_line_frac | f64 | lines that begin with a bullet or `-`; that end in an ellipsis |
-| alpha_word_frac | f64 | tokens with a letter |
+| alpha_word_frac | f64 | tokens with a letter, of those that are no mere punctuation |
 | stop_words | i32 | how many of the stop words appear |
 
 A ratio over nothing is null, and breaks no rule.
 
-Source: Rae et al. 2021 (arXiv 2112.11446), appendix A1.1. Decisions equal those of datatrove 0.10.1's GopherQualityFilter, except
-that an empty text is called `empty`, not short.
+Source: Rae et al. 2021 (arXiv 2112.11446), appendix A1.1, whose words are what stands between spaces. Where a tokenizer splits off
+punctuation and counts it as words without letters, as datatrove's does, lively prose fails the rule of 80 % words with a letter: on
+2,778 English pages it dropped 495, whole chapters of Moby Dick among them. So punctuation is no word here; with
+`punctuation_is_words` decisions equal those of datatrove 0.10.1's GopherQualityFilter, except that an empty text is called `empty`,
+not short.
 """
 
 import polars as pl
@@ -49,6 +52,8 @@ class GopherQualityConfig(Config):
     """Largest fraction of lines that end in an ellipsis."""
     min_alpha_word_frac: float = Field(0.8, ge=0, le=1)
     """Smallest fraction of words with a letter."""
+    punctuation_is_words: bool = False
+    """Whether punctuation marks are words without a letter, as in datatrove 0.10.1."""
     min_stop_words: int = Field(2, ge=0)
     """Fewest different stop words."""
     stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
@@ -106,7 +111,7 @@ def measure(text: str, config: GopherQualityConfig) -> tuple[float | None, ...]:
         ratio(text.count("...") + text.count("…"), len(tokens)),
         ratio(bullets, len(lines)),
         ratio(ellipses, len(lines)),
-        ratio(with_letter, len(tokens)),
+        ratio(with_letter, len(tokens) if config.punctuation_is_words else len(lengths)),
         len(set(config.stop_words).intersection(tokens)),
     )
 

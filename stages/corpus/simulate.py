@@ -26,7 +26,7 @@ class SimulateConfig(Config):
     seed: int = Field(default=1, ge=0)
     """Which world, and which pages about it."""
     pages: int = Field(default=3000, ge=20, le=1_000_000)
-    """Responses in the crawl; below about 300 some kinds of page are missing."""
+    """Responses in the crawl; below about 400 some kinds of page are missing."""
     files: int = Field(default=4, ge=1, le=1000)
     """WARC files to spread them over."""
     dump: str = Field(default="SIMULATED-2026-10", pattern=r"^[A-Za-z0-9._-]+$")

@@ -4,8 +4,8 @@ In: a text. Out: `words(text)`, its tokens without white space, and `count_sente
 
 spaCy's tokenizer treats each run of non-space characters (a chunk) alone, so its answer per chunk is kept in a bounded memo. One
 thing crosses chunks: a last pass merges tokens that spell a special case (`)` and `:` become `):`), and a match that spans a
-single space can hide one inside a chunk. Chunks in which that pass would change something are rare (4 texts in 100 have one), are
-marked in the memo by None, and send their stretch of text, up to the next white space that is a token of its own, to spaCy whole.
+single space can hide one inside a chunk. Chunks in which that pass would change something are rare (4 texts in 100 have one). They are
+marked by None in the memo, and send their stretch of text, up to the next white space that is a token of its own, to spaCy whole.
 
 Left out: chunks longer than LONGEST characters are cut into pieces of that length before anything else (spaCy's cost per chunk
 grows faster than its length). Below that the words are the library's own, which the tests check on hostile strings.
@@ -22,7 +22,7 @@ LONGEST = 1000
 """Characters of a chunk that is tokenized in one piece: C4's longest word."""
 
 MEMO_CHARACTERS = 2_000_000
-"""Characters of chunks in the memo before it starts anew: about a quarter of a million chunks, 60 MB, at worst 300 MB."""
+"""Characters of chunks in the memo before it starts anew: about a quarter of a million chunks in 60 MB (hostile ones: 200 MB)."""
 
 # White space that spaCy keeps as a token: every run but a single space.
 STRETCH = re.compile(r"\s{2,}|[^\S ]")
@@ -33,7 +33,10 @@ UNSPEAKABLE, STAND_IN = "IS_ALPHA", "IS_ALPH\N{GREEK CAPITAL LETTER ALPHA}"
 
 
 def words(text: str) -> list[str]:
-    """The words and punctuation marks of `text` in order, as `datatrove.utils.text.split_into_words(text, "en")` gives them."""
+    """The words and punctuation marks of `text` in order, as `datatrove.utils.text.split_into_words(text, "en")` gives them.
+
+    Raises UnicodeEncodeError on lone surrogates, which no Parquet column can hold.
+    """
     if UNSPEAKABLE in text:
         return [word.replace(STAND_IN, UNSPEAKABLE) for word in words(text.replace(UNSPEAKABLE, STAND_IN))]
     chunks = text.split()
@@ -90,29 +93,25 @@ class _English:
         # The same matches in constant instead of linear time per affix: prefixes are anchored at the start, suffixes at the end.
         self.whole.prefix_search = self.whole.prefix_search.__self__.match
         self.whole.suffix_search = _at_the_end(self.whole.suffix_search.__self__)
-        rules: dict[str, Any] = self.whole.rules
-        affixes = [self.whole.prefix_search, self.whole.suffix_search, self.whole.infix_finditer]
-        matchers = [self.whole.token_match, self.whole.url_match]
+        prefix, suffix, infix = self.whole.prefix_search, self.whole.suffix_search, self.whole.infix_finditer
+        matchers = self.whole.token_match, self.whole.url_match
+        cases: dict[str, Any] = self.whole.rules
 
         # spaCy registers for its last pass the special cases that an affix splits: those in which a search finds something while
-        # the rules are loaded. `alone` finds nothing then, and so is the tokenizer without that pass.
+        # the cases are loaded. `alone` finds nothing then, and so is the tokenizer without that pass.
         loaded = False
 
-        def once_loaded(search: Callable[[str], Any]) -> Callable[[str], Any]:
-            return lambda string: search(string) if loaded else None
+        def once_loaded(search: Callable[[str], Any], nothing: Any) -> Callable[[str], Any]:
+            return lambda string: search(string) if loaded else nothing
 
-        def find_once_loaded(string: str) -> Any:
-            return self.whole.infix_finditer(string) if loaded else ()
-
-        self.alone = Tokenizer(
-            self.nlp.vocab, rules, once_loaded(affixes[0]), once_loaded(affixes[1]), find_once_loaded, *matchers
-        )
+        late = once_loaded(prefix, None), once_loaded(suffix, None), once_loaded(infix, ())
+        self.alone = Tokenizer(self.nlp.vocab, cases, *late, *matchers)
         loaded = True
 
-        self.simple_unless = frozenset(rules)
-        plain = Tokenizer(self.nlp.vocab, None, *affixes, *matchers)
+        self.cases = frozenset(cases)
+        plain = Tokenizer(self.nlp.vocab, None, prefix, suffix, infix, *matchers)
         self.merged: set[tuple[str, ...]] = set()
-        for case, parts in rules.items():
+        for case, parts in cases.items():
             split = tuple(token.text for token in plain(case))
             if split != tuple(part[ORTH] for part in parts):
                 self.merged.add(split)
@@ -142,7 +141,7 @@ class _English:
         return [memo[chunk] for chunk in chunks]
 
     def _tokens(self, chunk: str) -> tuple[str, ...] | None:
-        if chunk.isascii() and chunk.isalpha() and chunk not in self.simple_unless:
+        if chunk.isascii() and chunk.isalpha() and chunk not in self.cases:
             return (chunk,)  # no affix is a mere letter
         tokens = tuple(token.text for token in self.alone(chunk))
         for at, token in enumerate(tokens):

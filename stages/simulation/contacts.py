@@ -23,6 +23,7 @@ WITH_DECOY = {
         "To see the lamps, open {x} from inside the house.",
     ),
     "spelled": ("If you are not a machine, write to {x} and say hello.",),
+    "section": ("The rule is in section {x} of the town book.", "See chapter {x}, says the clerk."),
     "handle": ("More pictures are shown by {x} every week.",),
 }
 
@@ -51,6 +52,8 @@ def decoy(pen: Pen, person: Person, kind: str) -> str:
         return r.choice(
             (f"192.168.{r.randint(0, 9)}.{r.randint(2, 99)}", f"10.0.{r.randint(0, 9)}.{r.randint(2, 99)}", "127.0.0.1")
         )
+    if kind == "section":  # four numbers with dots, and yet no address: a pattern can hardly tell
+        return ".".join(str(r.randint(1, 19)) for _ in range(4))
     if kind == "spelled":
         return f"{person.name.lower()} at {person.town.name.lower()} dot example"
     return f"@{person.name.lower()}_{person.job}"
@@ -66,7 +69,7 @@ def contacts(pen: Pen, person: Person) -> tuple[list[str], list[str], list[str],
         ips.append(public_ip(pen))
         sentences.append(pen.say(WITH_IP, {"x": ips[-1]}))
     if pen.chance(0.5):
-        kind = pen.rng.choice(list(WITH_DECOY))
+        kind = pen.rng.choices(list(WITH_DECOY), (4, 4, 4, 1, 4))[0]
         decoys.append(decoy(pen, person, kind))
         sentences.append(pen.say(WITH_DECOY[kind], {"x": decoys[-1]}))
     return sentences, emails, ips, decoys

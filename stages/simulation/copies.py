@@ -1,4 +1,4 @@
-"""Copies of a page: exact ones, and near ones with so few edits that most 5-word shingles stay (Jaccard about .85 to .97)."""
+"""Near copies of a page (Jaccard of 5-word shingles .85 to .97), and shortened ones (about .65), which MinHash may miss."""
 
 from __future__ import annotations
 
@@ -19,20 +19,31 @@ NOTES = (
 )
 
 
+def exact(page: Page, rng: random.Random) -> Page:
+    return page
+
+
+def shortened(page: Page, rng: random.Random) -> Page:
+    """The page without about every fourth sentence."""
+
+    def some(text: str) -> str:
+        first, *rest = re.split(r"(?<=[.!?]) ", text)
+        return " ".join([first, *(sentence for sentence in rest if rng.random() > 0.25)])
+
+    return Page(page.title, tuple((tag, some(text)) for tag, text in page.blocks))
+
+
 def near_copy(page: Page, rng: random.Random) -> Page:
-    """The page with about one swapped word per 150, and a note added or one long paragraph's last sentence gone."""
-    words = len(page.text.split())
+    """The page with a word swapped in each 150 or so, and a note added or the end of the longest paragraph gone."""
     blocks: list[Block] = list(page.blocks)
-    for _ in range(max(1, words // 150)):
+    for _ in range(1 + len(page.text.split()) // 150):
         at = rng.randrange(len(blocks))
         tag, text = blocks[at]
         word = rng.choice(list(SWAPS))
         blocks[at] = (tag, re.sub(rf"\b{word}\b", SWAPS[word], text, count=1))
     if rng.random() < 0.5:
-        blocks.append(("p", rng.choice(NOTES)))
-    else:
-        at = max(range(len(blocks)), key=lambda i: len(blocks[i][1]))
-        tag, text = blocks[at]
-        shorter = re.sub(r"(?<=[.!?]) [^.!?]{10,120}[.!?]$", "", text)
-        blocks[at] = (tag, shorter)
+        return Page(page.title, (*blocks, ("p", rng.choice(NOTES))))
+    at = max(range(len(blocks)), key=lambda i: len(blocks[i][1]))
+    tag, text = blocks[at]
+    blocks[at] = (tag, re.sub(r"(?<=[.!?]) [^.!?]{10,120}[.!?]$", "", text))
     return Page(page.title, tuple(blocks))

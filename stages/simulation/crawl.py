@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from stages.simulation.contacts import contacts
-from stages.simulation.copies import near_copy
+from stages.simulation.copies import exact, near_copy, shortened
 from stages.simulation.grammar import Pen
 from stages.simulation.page import Page
 from stages.simulation.pages import KINDS, Kind, Planned, counts, planned, restyled
@@ -79,9 +79,9 @@ def copied(originals: list[Planned], world: World, seed: int, count: int) -> lis
         originals[index] = original
         assert original.page is not None
         for _ in range(min(rng.choice((1, 1, 1, 2, 2, 4)), count - len(out))):
-            exact = rng.random() < 0.3
-            text = original.page if exact else near_copy(original.page, rng)
-            made = restyled(original, text, world, len(originals) + len(out), rng, "exact" if exact else "near")
+            rule = rng.choices(("exact", "near", "shortened"), (0.3, 0.55, 0.15))[0]
+            text = {"exact": exact, "near": near_copy, "shortened": shortened}[rule](original.page, rng)
+            made = restyled(original, text, world, len(originals) + len(out), rng, rule)
             left = [
                 tuple(item for item in items if item in text.text) for items in (original.emails, original.ips, original.decoys)
             ]

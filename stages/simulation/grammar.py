@@ -39,8 +39,8 @@ WORDS: dict[str, list[str]] = {
         "meal": "breakfast|lunch|supper|dinner",
         "kin": "mother|father|uncle|aunt|sister|brother|grandmother|grandfather",
         "thing": "basket|coat|lamp|letter|hat|bag|cart|chair|kettle|book|key|blanket|ladder|cup",
-        "noise": "bells|music|laughter|hammering|singing|shouting|rain on the roof",
-        "child": "child|boy|girl|pupil|young visitor",
+        "noise": "ringing|music|laughter|hammering|singing|shouting|rain on the roof",
+        "child": "child|baby|pupil|small child|young traveller",
     }.items()
 }
 TOKEN = re.compile(r"([\[\]|]|\{\w+\}|<\w+>)")

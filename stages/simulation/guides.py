@@ -39,7 +39,7 @@ ARRIVE = (
     "Our next stop is {town}.", "Then comes {town}.", "And so we reach {town}.", "By evening we are in {town}.", "Behind the hill lies {town}.",
 )  # fmt: skip
 WARES = (
-    "Every piece of {good} in our shop was made in {town}, where people {make}.", "We have sold {good} from {town} for <count> years.",
+    "All the {good} in our shop came by cart from {town}, where people {make}.", "We have sold {good} from {town} for <count> years.",
     "If you are looking for {good}, look no further than {town}.",
 )  # fmt: skip
 PRAISE = (

@@ -1,4 +1,4 @@
-"""Pages that a filter exists for. Each writer breaks one rule of the recipe, and none of the rules that are asked before it.
+"""Pages that a filter exists for. Each writer (nearly always) breaks one rule of the recipe, and none of the rules that are asked before it.
 
 RULES maps a rule (datatrove's name for it) to its stage and writer. The texts are harmless; what is wrong with them is their form.
 """

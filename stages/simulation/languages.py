@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from stages.simulation.grammar import Pen
 from stages.simulation.page import Page, page, paragraphs
+from stages.simulation.personal import letter
 from stages.simulation.world import Person, World
 
 TITLES = {
@@ -14,8 +15,6 @@ TITLES = {
     "it": "[Notizie|Storie] da {town}", "nl": "[Nieuws|Berichten] uit {town}", "pl": "[Wiadomości|Listy] z {town}",
     "ru": "[Новости|Письма] из города {town}", "zh": "{town}的[新闻|故事]", "pt": "[Notícias|Histórias] de {town}", "sv": "[Nyheter|Brev] från {town}",
 }  # fmt: skip
-CLOSING_MARKS = {"zh": ""}  # what stands between two sentences; a space elsewhere
-
 SENTENCES: dict[str, tuple[str, ...]] = {
     "de": (
         "In {town} hat es gestern den ganzen Tag [geregnet|geschneit], und die Straßen waren leer.", "Der Fluss {river} ist wieder über die Ufer getreten.",
@@ -108,6 +107,14 @@ def foreign(pen: Pen, world: World, person: Person, language: str) -> Page:
     names = {"town": person.town.name, "river": person.town.river, "n": person.name}
     stock = SENTENCES[language]
     sentences = [pen.say(stock, names) for _ in range(rng.randint(8, len(stock)))]
-    gap = CLOSING_MARKS.get(language, " ")
-    blocks = [gap.join(part) for part in ([sentences[i : i + 4] for i in range(0, len(sentences), 4)])]
-    return page(pen.fill(TITLES[language], names), blocks if language == "zh" else paragraphs(rng, sentences, 2, 4))
+    blocks = paragraphs(rng, sentences, 2, 4)
+    return page(pen.fill(TITLES[language], names), [b.replace(" ", "") for b in blocks] if language == "zh" else blocks)
+
+
+def bilingual(pen: Pen, world: World, person: Person) -> Page:
+    """An English letter with a passage in another language, some of them long."""
+    text = letter(pen, world, person)
+    rng = pen.rng
+    language = rng.choice([code for code in SENTENCES if code != "zh"])
+    quoted = foreign(pen, world, person, language).blocks[: rng.randint(1, 4)]
+    return page(text.title, [*text.blocks[:-2], *quoted, text.blocks[-1]])

@@ -79,6 +79,10 @@ KEPT = (
     Kind("broken-charset", 10, personal.diary, "blog", broken="latin1"),
     Kind("broken-nul", 6, encyclopedia.person_entry, "wiki", broken="nul"),
 )
+HARD = (  # Good pages that a filter of the recipe takes for bad ones, now and then or always.
+    Kind("worksheet", 3, school.worksheet, "old"),
+    Kind("bilingual", 8, languages.bilingual, "blog"),
+)
 NO_TEXT = (
     Kind("image", 8, missing, "old", "records", "mime", language=None),
     Kind("pdf", 6, missing, "old", "records", "mime", language=None),
@@ -97,7 +101,7 @@ JUNK = tuple(
     for rule, (stage, _) in RULES.items()
     for share in ({"gopher_repetition": 12, "gopher_quality": 8, "c4": 8, "fineweb": 10}[stage],)
 )
-KINDS = KEPT + NO_TEXT + BANNED + FOREIGN + JUNK
+KINDS = KEPT + HARD + NO_TEXT + BANNED + FOREIGN + JUNK
 COPIES = 50
 """Per mille of the crawl that are copies of kept pages."""
 RETOLD = 15
@@ -111,7 +115,7 @@ BANNED_HOSTS = {
     "subdomain": ("adayatthegames.blogspot.com", "casino--hoteli7.blogspot.com"),
 }
 BANNED_PATHS = {
-    "hard_blacklisted": ("viagra", "xxx", "cialis-offers", "nsfw"),
+    "hard_blacklisted": ("viagra", "xxx", "cialis-offers", "nsfw", "Viagra"),
     "soft_blacklisted": ("escort-lingerie", "naked-webcam", "lingerie/escort"),
     "blacklisted_subword": ("escortservice", "hot-chat-room", "chatline-with-hotchat"),
 }

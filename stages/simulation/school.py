@@ -69,6 +69,18 @@ def worked(pen: Pen, start: int, moves: list[int], symbols: bool) -> str:
     return f"We count: {text}. The answer is {total}."
 
 
+def worksheet(pen: Pen, world: World, person: Person) -> Page:
+    """Sums in figures, with few words: a good page for pupils and a bad one by its share of letters."""
+    blocks = [" ".join([pen.say(RULES), pen.say(RULES), *portrait(pen, person, 3)])]
+    for _ in range(12):
+        start, moves = chain(pen.rng, 3)
+        blocks.append(
+            f"{pen.rng.choice(world.people).name} has {start} {pen.rng.choice(COUNTED)}. "
+            + worked(pen, start, moves, symbols=True)
+        )
+    return page(pen.fill("[Worksheet for the <season>|Sums, part <few>]"), blocks)
+
+
 def sums(pen: Pen, world: World, person: Person) -> Page:
     """Four to six sums, each about somebody who is introduced in words."""
     rng = pen.rng

@@ -65,7 +65,8 @@ def short(pen: Pen, world: World, person: Person) -> Page:
         "Please come back on <day> or later.", "The old version was lost in the <weather>.", "We are still looking for somebody who remembers.",
     )  # fmt: skip
     out: list[str] = []
-    while len(" ".join(out).split()) < 36:
+    words = pen.rng.choice((36, 36, 36, 36, 36, 36, 36, 36, 36, 46))  # the longest pass the limit of 50
+    while len(" ".join(out).split()) < words:
         out.append(pen.say(stock, slots(pen, person)))
     return page(person.name, [" ".join(out)])
 

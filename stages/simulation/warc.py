@@ -13,7 +13,6 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 START = datetime(2026, 10, 1, 6, 0, 0, tzinfo=UTC)
@@ -37,36 +36,39 @@ def write_warc(path: Path, dump: str, responses: Sequence[Response], first: int)
     """Write one file. `first` is the number of its first page in the whole crawl: it sets the dates."""
     with path.open("wb") as stream:
         writer = WARCWriter(stream, gzip=True)
-        head = {"WARC-Record-ID": record_id(dump, "warcinfo", path.name), "WARC-Date": stamp(first)}
-        info = writer.create_warcinfo_record(
-            path.name, {"software": "winnow simulated crawl", "format": "WARC File Format 1.0", "isPartOf": dump}
-        )
-        for name, value in head.items():
-            info.rec_headers.replace_header(name, value)
-        writer.write_record(info)
+
+        def add(kind: str, url: str, content: bytes, headers: dict[str, str]) -> None:
+            # A length keeps warcio from buffering each record in a temporary file.
+            written = {"WARC-Record-ID": record_id(dump, kind, url)} | headers
+            target = None if kind == "warcinfo" else url
+            record = writer.create_warc_record(target, kind, BytesIO(content), len(content), warc_headers_dict=written)
+            writer.write_record(record)
+
+        info = f"software: winnow simulated crawl\r\nformat: WARC File Format 1.0\r\nisPartOf: {dump}\r\n"
+        add("warcinfo", path.name, info.encode(), {"WARC-Filename": path.name, "WARC-Date": stamp(first)})
         for number, page in enumerate(responses, first):
             common = {"WARC-Date": stamp(number), "WARC-IP-Address": f"192.0.2.{1 + number % 254}"}
-            parts = urlsplit(page.url)
-            asks = StatusAndHeaders(
-                f"GET {parts.path or '/'} HTTP/1.1",
-                [("Host", parts.netloc), ("Accept", "text/html"), ("User-Agent", "winnow")],
-                is_http_request=True,
-            )
-            answer_id = record_id(dump, "response", page.url)
-            ids = common | {"WARC-Record-ID": record_id(dump, "request", page.url), "WARC-Concurrent-To": answer_id}
-            writer.write_record(
-                writer.create_warc_record(page.url, "request", http_headers=asks, payload=BytesIO(), warc_headers_dict=ids)
-            )
-            mime = page.mime if page.charset is None else f"{page.mime}; charset={page.charset}"
-            headers = [("Content-Type", mime), ("Date", f"{moment(number):%a, %d %b %Y %H:%M:%S} GMT"), ("Server", ("nginx", "Apache", "lighttpd")[number % 3]),
-                       ("Connection", "close"), ("Content-Length", str(len(page.body)))]  # fmt: skip
-            answer = StatusAndHeaders(STATUS[page.status], headers, protocol="HTTP/1.1")
-            ids = common | {"WARC-Record-ID": answer_id, "WARC-Identified-Payload-Type": page.mime}
-            writer.write_record(
-                writer.create_warc_record(
-                    page.url, "response", http_headers=answer, payload=BytesIO(page.body), warc_headers_dict=ids
-                )
-            )
+            to_answer = {"WARC-Concurrent-To": record_id(dump, "response", page.url)}
+            add("request", page.url, request(page), common | to_answer)
+            add("response", page.url, answer(page, number), common | {"WARC-Identified-Payload-Type": page.mime})
+
+
+def request(page: Response) -> bytes:
+    parts = urlsplit(page.url)
+    return f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: text/html\r\nUser-Agent: winnow\r\n\r\n".encode()
+
+
+def answer(page: Response, number: int) -> bytes:
+    """Status line, headers and body."""
+    lines = (
+        f"HTTP/1.1 {STATUS[page.status]}",
+        f"Content-Type: {page.mime}" + (f"; charset={page.charset}" if page.charset else ""),
+        f"Date: {moment(number):%a, %d %b %Y %H:%M:%S} GMT",
+        f"Server: {('nginx', 'Apache', 'lighttpd')[number % 3]}",
+        "Connection: close",
+        f"Content-Length: {len(page.body)}",
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + page.body
 
 
 def moment(number: int) -> datetime:

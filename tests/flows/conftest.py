@@ -1,8 +1,12 @@
 """What tests of flows share: one warm pool, one Prefect server, one small made-up crawl and its corpus."""
 
+import io
+import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +14,10 @@ import pytest
 
 from flows.engines.local import LocalEngine
 from flows.server import private_server, settle_environment
+from stages.corpus.blocklists import ARCHIVE, list_files
 
+Artifacts = dict[str, dict[str, object]]
+CorpusRun = Callable[..., Artifacts]
 Winnow = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -44,6 +51,26 @@ def winnow(environment: dict[str, str]) -> Winnow:
 
 
 @pytest.fixture(scope="session")
+def corpus_command(lists: Path) -> Callable[[str, str], list[str]]:
+    def command(sources: str, store: str) -> list[str]:
+        return ["run", "corpus", "--set", f'sources=["{sources}"]', "--set", f"lists={lists}", "--store", store]
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def corpus_run(winnow: Winnow, corpus_command: Callable[[str, str], list[str]]) -> CorpusRun:
+    """Run the corpus flow; its artifacts by stage."""
+
+    def run(sources: str, store: str, *more: str, **variables: str) -> Artifacts:
+        output = winnow(*corpus_command(sources, store), "--json", *more, **variables).stdout
+        artifacts: Artifacts = json.loads(output.splitlines()[-1])["artifacts"]
+        return artifacts
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def crawl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three small crawl files of a made-up web."""
     from stages.corpus.simulate import SIMULATE, SimulateConfig
@@ -54,8 +81,23 @@ def crawl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def corpus_store(winnow: Winnow, crawl: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """URL lists of two domains instead of four million, which take seven seconds; the word lists are the installed ones."""
+    folder = tmp_path_factory.mktemp("lists")
+    for file in list_files():
+        if file.suffix == ".txt":
+            shutil.copy(file, folder)
+    with tarfile.open(folder / ARCHIVE, "w:gz") as archive:
+        for name, content in (("urls", b"bad.example/page\n"), ("domains", b"bad.example\nworse.example\n")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus_store(corpus_run: CorpusRun, crawl: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store after one run of the corpus flow over the small crawl. Tests may read it, not change it."""
     store = tmp_path_factory.mktemp("corpus")
-    winnow("run", "corpus", "--set", f'sources=["{crawl}/*.warc.gz"]', "--store", str(store))
+    corpus_run(f"{crawl}/*.warc.gz", str(store))
     return store

@@ -25,7 +25,7 @@ def pages(texts: list[str | None]) -> pl.DataFrame:
         }
         for at, text in enumerate(texts)
     ]
-    return pl.DataFrame(rows, schema={"extra": pl.Int8, **dict(reversed(COLUMNS.items()))})
+    return pl.DataFrame(rows, schema={"extra": pl.Int8, "minhash_cluster_size": pl.Int64, **dict(reversed(COLUMNS.items()))})
 
 
 def saved_tokenizer(folder: Path) -> Path:
@@ -42,7 +42,7 @@ def saved_tokenizer(folder: Path) -> Path:
 def test_columns_are_finewebs_and_tokens_are_not_counted_unasked(sides: dict[str, None]) -> None:
     docs = pages(["One page.", None])
     out = CORPUS.run(docs, CorpusConfig(), sides)
-    assert out.columns == [*FINEWEB, "minhash_cluster_size", "token_count"]
+    assert out.columns == [*FINEWEB, "token_count", "minhash_cluster_size"]
     assert dict(out.schema) == CORPUS.schema(docs.schema)
     assert out["token_count"].to_list() == [None, None]
     assert out["text"].to_list() == ["One page.", None]

@@ -14,6 +14,7 @@ from stages.rules import decide
 GOLD = Path(__file__).parents[4] / "shared/data/extraction/gold.jsonl.xz"
 PROSE = "These people have always wanted to be with friends, and that makes sense of everything. " * 6
 
+LIBRARY = GopherQualityConfig(punctuation_is_words=True)
 LIBRARY_REASONS = {
     "gopher_short_doc": "short_doc",
     "gopher_long_doc": "long_doc",
@@ -95,7 +96,7 @@ def made_up() -> list[str]:
 
 def test_decisions_are_those_of_datatrove() -> None:
     texts = [*made_up(), *(text for text, _ in CASES)]
-    reasons = judge(texts)["reason"].to_list()
+    reasons = judge(texts, LIBRARY)["reason"].to_list()
     assert reasons == [library(text) for text in texts]
     assert len(set(reasons[:-11])) >= 8
 
@@ -104,7 +105,13 @@ def test_decisions_are_those_of_datatrove() -> None:
 def test_decisions_are_those_of_datatrove_on_real_pages() -> None:
     with lzma.open(GOLD) as file:
         texts = [text for _, line in zip(range(80), file, strict=False) if (text := json.loads(line)["gold_text"])]
-    assert judge(texts)["reason"].to_list() == [library(text) for text in texts]
+    assert judge(texts, LIBRARY)["reason"].to_list() == [library(text) for text in texts]
+
+
+def test_lively_prose_is_kept_which_the_library_drops_for_its_punctuation() -> None:
+    talk = "“Never, never!” whispered Nikoláy; “and that, with mother, father—” “Well?” “Nonsense, brother!” " * 8
+    assert library(talk) == "too_few_alpha_words"
+    assert judge([talk])["reason"].to_list() == [None]
 
 
 def test_all_signals_are_measured() -> None:
@@ -114,7 +121,7 @@ def test_all_signals_are_measured() -> None:
     assert (first["lines"], first["words"], first["stop_words"]) == (3, 5, 2)  # words: 1 the cat and 2
     assert first["mean_word_length"] == (1 + 3 + 3 + 3 + 1) / 5
     assert (first["hash_ratio"], first["ellipsis_ratio"]) == (1 / 9, 1 / 9)
-    assert (first["bullet_line_frac"], first["ellipsis_line_frac"], first["alpha_word_frac"]) == (1 / 3, 1 / 3, 3 / 9)
+    assert (first["bullet_line_frac"], first["ellipsis_line_frac"], first["alpha_word_frac"]) == (1 / 3, 1 / 3, 3 / 5)
     assert (marks["words"], marks["mean_word_length"], marks["reason_value"], marks["reason_threshold"]) == (0, None, 0, 50)
 
 

@@ -392,9 +392,7 @@ def test_a_wrong_mapping_is_one_clear_error(tmp_path: Path, name: str) -> None:
         pq.write_table(pa.table({"body": ["One."], "n": [1]}), tmp_path / name)
     else:
         (tmp_path / name).write_text('{"body": "One.", "n": 1}\n')
-    with pytest.raises(
-        ValueError, match=rf"{name} has no column 'text' for the text of a page; it has: body, n\. Set text_column"
-    ):
+    with pytest.raises(Problem, match=rf"{name} has no column 'text' for the text of a page; it has: body, n\. Set text_column"):
         rows(tmp_path / name)
     with pytest.raises(Problem, match=r"has no column 'url' .* Set url_column to the column that holds it, or to null"):
         rows(tmp_path / name, text_column="body", id_column=None)
