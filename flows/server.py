@@ -79,6 +79,9 @@ def private_server() -> Iterator[str]:
                 )
             time.sleep(0.1)
         yield address
+        from prefect.logging.handlers import APILogWorker
+
+        APILogWorker.drain_all(timeout=5)  # lines that are still on their way have nobody to go to once the server is gone
     finally:
         server.terminate()
         try:

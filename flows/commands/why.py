@@ -82,7 +82,11 @@ def _steps(store: Store, record: RunRecord, identity: str, origin: str) -> list[
         signals = {
             name: value for name, value in row.items() if name not in before and name not in REASON and name not in ("text", "id")
         }
-        step: dict[str, Any] = {"stage": stage, "artifact": made.reference, "kept": row.get("reason") is None}
+        step: dict[str, Any] = {
+            "stage": stage,
+            "artifact": made.reference,
+            "kept": row["reason"] is None if "reason" in row else None,
+        }
         step |= {name: row[name] for name in REASON if row.get(name) is not None}
         step |= {"signals": signals, "text": row.get("text")}
         steps.append(step)
@@ -108,7 +112,9 @@ def _print(page: dict[str, Any], steps: list[dict[str, Any]], text: bool) -> Non
     out.print(f"[bold]{escape(visible(page['url'] or 'no URL'))}[/bold]\n{escape(page['id'])}", soft_wrap=True)
     shown: str | None = None
     for step in steps:
-        verdict = "kept" if step["kept"] else f"[bold red]dropped: {escape(visible(step['reason']))}[/bold red]"
+        verdict = {None: "", True: "kept", False: f"[bold red]dropped: {escape(visible(step.get('reason', '')))}[/bold red]"}[
+            step["kept"]
+        ]
         out.print(f"  {step['stage']:<18} {verdict}{_measured(step)}", soft_wrap=True)
         for name, value in step["signals"].items():
             if value is not None and step["stage"] != "signatures":
