@@ -1,6 +1,7 @@
 """The command line: `winnow`, or `python -m flows`. Each command lives in `flows/commands/`; this file only names them.
 
 Errors meant for a person (Problem) are one message and exit code 2; anything else is a bug and shows its traceback.
+Ctrl-C ends a command with 130 (typer sees to it; `flows/commands/run.py` says what becomes of a run).
 """
 
 import sys
@@ -33,9 +34,6 @@ def main() -> None:
     except Problem as problem:
         print(f"winnow: {problem}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("winnow: stopped; what is finished is kept, run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

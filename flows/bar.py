@@ -42,7 +42,8 @@ class Bar:
         if stage in self._tasks:
             self._progress.remove_task(self._tasks.pop(stage))
         dropped = snapshot.rows - snapshot.kept
-        rows = f"{snapshot.rows:>9,} rows" + (f"  {dropped:>8,} dropped" if dropped else "")
+        count, what = (snapshot.rows, "rows") if len(snapshot.shards) == len(snapshot.files) else (len(snapshot.files), "files")
+        rows = f"{count:>9,} {what:<5}" + (f" {dropped:>8,} dropped" if dropped else "")
         how = "cached" if cached else f"{seconds:.1f} s"
         self.console.print(
             f"  {stage:<18} {how:>8}  {rows:<37} {snapshot.reference}", style="dim" if cached else None, soft_wrap=True

@@ -6,7 +6,7 @@ from typing import Any
 from prefect import flow
 from pydantic import Field
 
-from flows.crawl import crawl_files
+from flows.crawl import crawl_files, tell_damage
 from flows.funnel import funnel, publish, show
 from flows.run import Mechanics, Run, open_run
 from stages.corpus.blocklists import BLOCKLISTS, BlocklistsConfig, list_files
@@ -74,6 +74,7 @@ def make_corpus(run: Run, p: CorpusParameters) -> dict[str, Any]:
     model = Path(p.language_model) if p.language_model else default_model()
 
     records = run.stage(RECORDS, p.records, files, crawl=crawl)
+    tell_damage(run, records)
     pages = run.stage(URL, p.url, records, lists=lists)
     texts = run.stage(EXTRACT, p.extract, pages, crawl=crawl)
     texts = run.stage(LANGUAGE, p.language, texts, model=model)

@@ -6,6 +6,7 @@ Hashing a crawl is the one thing that a second run cannot skip by looking at art
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 
 from flows.engines.engine import Died, Failed
@@ -13,9 +14,12 @@ from flows.materialize import Context, Dataset, sources
 from flows.run import Run
 from stages.corpus.sources import SOURCES, SourceFile, SourcesConfig, content_digest, digest, discover, source_row
 from storage.problem import Problem
+from storage.shards import read_shard
 from storage.store import Store
 
 MEMO = ".winnow/sources.json"
+DAMAGE = "record_error:"
+MOST_NAMED = 5
 
 
 def crawl_files(run: Run, patterns: list[str], limit: int | None, base_url: str) -> tuple[Dataset, dict[str, str]]:
@@ -40,6 +44,27 @@ def crawl_files(run: Run, patterns: list[str], limit: int | None, base_url: str)
     return run.task(SOURCES.name, make), locations
 
 
+def tell_damage(run: Run, records: Dataset) -> None:
+    """One line on what of the crawl files cannot be read, and in which files; nothing where all is sound."""
+    counts: Counter[str] = Counter()
+    shards = []
+    for file in records.snapshot.shards:
+        broken = {reason: count for reason, count in (file.reasons or {}).items() if reason.startswith(DAMAGE)}
+        counts.update(broken)
+        shards += [file] if broken else []
+    if not counts:
+        return
+    paths = [
+        read_shard(run.store, records.snapshot.folder, shard, ["file_path"])["file_path"][0] for shard in shards[:MOST_NAMED]
+    ]
+    where = ", ".join(dict.fromkeys(paths)) + (f" and {len(shards) - MOST_NAMED} more" if len(shards) > MOST_NAMED else "")
+    what = ", ".join(f"{reason.removeprefix(DAMAGE)} {count:,}" for reason, count in counts.most_common())
+    run.say(
+        f"records: {counts.total():,} cannot be read ({what}) in {where}; the rest is used. "
+        f"Look: winnow show records --where \"reason like '{DAMAGE}%'\""
+    )
+
+
 def _contents(context: Context, found: Iterable[SourceFile]) -> dict[str, str]:
     """URL -> content digest; files whose token is known are not read."""
     memo = _memo(context.store)
@@ -58,6 +83,6 @@ def _contents(context: Context, found: Iterable[SourceFile]) -> dict[str, str]:
 
 
 def _memo(store: Store) -> dict[str, tuple[str, str]]:
-    with contextlib.suppress(FileNotFoundError, ValueError):
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError, AttributeError):  # gone, or no memo of ours
         return {url: (token, content) for url, (token, content) in json.loads(store.read(MEMO)).items()}
     return {}

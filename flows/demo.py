@@ -4,7 +4,9 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from rich.markdown import Markdown
+from pydantic import field_validator
+from rich.console import Console
+from rich.table import Table
 
 from flows.corpus import CorpusParameters, make_corpus
 from flows.run import open_run
@@ -31,8 +33,15 @@ class DemoParameters(CorpusParameters):
     """Settings of the made-up web, then those of the corpus flow."""
 
     sources: list[str] = []
-    """Left empty: the demo reads the crawl that it makes."""
+    """Stays empty: the demo reads the crawl that it makes, whose truth is known."""
     simulate: SimulateConfig = SimulateConfig()
+
+    @field_validator("sources")
+    @classmethod
+    def _own_crawl(cls, sources: list[str]) -> list[str]:
+        if sources:
+            raise ValueError("the demo reads only the crawl that it makes; for another use `winnow run corpus`")
+        return sources
 
 
 @flow(name="demo", persist_result=False)
@@ -42,13 +51,29 @@ def demo(parameters: DemoParameters) -> dict[str, Any]:
     with open_run("demo", p.model_dump(mode="json"), p) as run:
         crawl = run.stage(SIMULATE, p.simulate)
         folder = f"{p.store.rstrip('/')}/{crawl.snapshot.folder}"
-        make_corpus(run, p.model_copy(update={"sources": p.sources or [f"{folder}/*.warc.gz"]}))
+        make_corpus(run, p.model_copy(update={"sources": [f"{folder}/*.warc.gz"]}))
         assessed = run.stage(ASSESS, AssessConfig(), crawl=crawl, **{name: run.made[name] for name in JUDGED})
         report = run.store.read(f"{assessed.snapshot.folder}/report.md").decode("utf-8")
         create_markdown_artifact(markdown=report, key="report", description="Every step against the truth")
-        run.bar.console.print(Markdown(report.partition("## Rule by rule")[0]))
+        show_report(report, run.bar.console)
         run.bar.console.print(where_next(run.store, p.store, assessed.snapshot.folder), highlight=False, soft_wrap=True)
         return run.summary()
+
+
+def show_report(report: str, console: Console) -> None:
+    """The report's first part: its table in the manner of the funnel (no name is cut at 80 columns), then its note."""
+    title, _, rest = report.partition("## Rule by rule")[0].strip().partition("\n\n")
+    rows, _, note = rest.partition("\n\n")
+    header, _, *body = [[cell.strip() for cell in row.strip("| ").split("|")] for row in rows.splitlines()]
+    table = Table(
+        title=title.lstrip("# "), title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    for name in header:
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for row in body:
+        table.add_row(*row)
+    console.print(table)
+    console.print(note.replace("`", ""), markup=False)
 
 
 def where_next(store: Store, url: str, report: str) -> str:

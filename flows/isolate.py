@@ -1,9 +1,11 @@
 """When two workers died of one shard: find the pages that no process survives, and let all others through.
 
-Runs inside a worker of any engine, with one child process: the rows are halved until a piece that still kills its child is one page.
+Runs inside a worker of any engine, with one child process: the rows in pieces of about their square root, then the pages of a piece that
+killed its child one by one. So a killer is met twice more and not once for each halving: one that dies of its CPU time takes it each time.
 That page becomes a row with `{stage}_error:crashed`, or `:cpu_limit` where the kernel's limit on CPU time ended the child.
 """
 
+import math
 import signal
 from dataclasses import replace
 
@@ -27,7 +29,8 @@ def run_isolated(task: ShardTask) -> tuple[File, dict[str, str]]:
     rows = task_rows(task)
     frames: dict[int, pl.DataFrame] = {}
     killers: dict[str, str] = {}
-    todo = [(0, rows.height)]
+    size = max(1, math.isqrt(rows.height))
+    todo = [(first, min(first + size, rows.height)) for first in range(0, max(1, rows.height), size)]
     child = LocalEngine(1)
     try:
         while todo:
@@ -38,8 +41,7 @@ def run_isolated(task: ShardTask) -> tuple[File, dict[str, str]]:
             if not isinstance(result, Died):
                 frames[first] = result
             elif behind - first > 1:
-                middle = (first + behind) // 2
-                todo += [(first, middle), (middle, behind)]
+                todo += [(row, row + 1) for row in range(first, behind)]
             else:
                 what = "cpu_limit" if result.signal == signal.SIGXCPU else "crashed"
                 frames[first] = _tagged(task, rows[first], f"{task.stage.name}_error:{what}")

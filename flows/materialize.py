@@ -4,6 +4,7 @@ The one place for caching, locks, engines, death and damage. Nothing here knows 
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from flows.engines.attempt import external
 from flows.engines.engine import Died, Engine, Failed
 from flows.isolate import divisible, run_isolated
 from flows.work import Artifact, Shard, ShardTask, WholeTask, run_shard, run_whole
@@ -118,36 +120,40 @@ def _file_digest(path: Path) -> str:
         raise Problem(f"cannot read {path}: {error.strerror}. Expected a readable local file; check the path") from error
 
 
-def _side(stage: Stage, name: str, value: Given, origin: str) -> Any:
-    if not isinstance(value, Dataset):
-        return value
-    if stage.shape != "whole" and stage.sides[name] == "shard":
-        return Shard(value.snapshot.folder, _matching(value.snapshot, origin))
-    return Artifact(value.snapshot.stage, value.snapshot.key, value.snapshot.id)
-
-
-def _matching(snapshot: Snapshot, origin: str) -> File:
-    for file in snapshot.shards:
-        if file.origin == origin:
-            return file
-    raise Problem(
-        f"{snapshot.reference} has no shard that matches {origin}; it was made from other inputs. Run the flow from its beginning"
-    )
+def _side(value: Given) -> Any:
+    return Artifact(value.snapshot.stage, value.snapshot.key, value.snapshot.id) if isinstance(value, Dataset) else value
 
 
 def _begin(context: Context, folder: str, recipe: Recipe) -> dict[str, int]:
     """Sizes of the files that are there; the recipe is written first, leftovers of a run that died are removed."""
-    if "recipe.json" not in context.store.sizes(folder):
-        context.store.write(f"{folder}/recipe.json", (json.dumps(recipe.document(), indent=1, sort_keys=True) + "\n").encode())
+    path, data = f"{folder}/recipe.json", (json.dumps(recipe.document(), indent=1, sort_keys=True) + "\n").encode()
+    sizes = context.store.sizes(folder)
+    if sizes.get("recipe.json") != len(data) or context.store.read(path) != data:
+        context.store.write(path, data)
     if context.store.is_local:
         for left in context.store.local(folder).glob(f"{TEMPORARY}*"):
-            left.unlink(missing_ok=True)
-    return context.store.sizes(folder)
+            if left.is_file():  # the working folder of a whole stage is its own to tidy
+                left.unlink(missing_ok=True)
+    return sizes
 
 
-def _known(store: Store, stage: str, key: str, sizes: Mapping[str, int]) -> dict[str, File]:
-    """Files that some snapshot lists and that are there with the right size."""
-    return {file.name: file for one in snapshots(store, stage, key) for file in one.files if sizes.get(file.name) == file.bytes}
+def _listed(store: Store, stage: str, key: str, sizes: Mapping[str, int]) -> dict[str, File]:
+    """Name -> entry of every file that is there as some snapshot lists it; of what else these snapshots list, too.
+
+    A folder that grew a hundred times has a hundred snapshots: the largest is read first, and mostly none after it.
+    """
+    listed: dict[str, File] = {}
+    unlisted = {name for name in sizes if name != "recipe.json"}
+    for one in snapshots(store, stage, key) if unlisted else ():
+        for file in one.files:
+            fits = sizes.get(file.name) == file.bytes
+            if fits or file.name not in listed:
+                listed[file.name] = file
+            if fits:
+                unlisted.discard(file.name)
+        if not unlisted:
+            break
+    return listed
 
 
 def _shards(
@@ -157,13 +163,18 @@ def _shards(
     if missing_columns:
         raise Problem(f"{stage.name} needs the columns {missing_columns}; {docs.snapshot.reference} has {sorted(docs.columns)}")
     sizes = _begin(context, folder, recipe)
-    known = _known(context.store, stage.name, recipe.key, sizes)
+    listed = _listed(context.store, stage.name, recipe.key, sizes)
     columns = stage.schema(docs.columns)
+    matching = {
+        name: {file.origin: file for file in value.snapshot.shards}
+        for name, value in given.items()
+        if isinstance(value, Dataset) and stage.sides[name] == "shard"
+    }
     done: list[File] = []
     tasks: list[ShardTask] = []
     for source in docs.snapshot.shards:
-        task = _task(context.store, stage, config, folder, docs, source, given)
-        found = _found(context, task, columns, known, sizes)
+        task = _task(context.store, stage, config, folder, docs, source, given, matching)
+        found = _found(context, task, columns, listed, sizes)
         if found is None:
             tasks.append(task)
         else:
@@ -178,10 +189,26 @@ def _shards(
 
 
 def _task(
-    store: Store, stage: Stage, config: Config, folder: str, docs: Dataset, source: File, given: Mapping[str, Given]
+    store: Store,
+    stage: Stage,
+    config: Config,
+    folder: str,
+    docs: Dataset,
+    source: File,
+    given: Mapping[str, Given],
+    matching: Mapping[str, Mapping[str | None, File]],
 ) -> ShardTask:
     origin = source.origin or source.name
-    sides = {name: _side(stage, name, value, origin) for name, value in given.items()}
+    sides: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in matching:
+            sides[name] = _side(value)
+        elif isinstance(value, Dataset) and origin in matching[name]:
+            sides[name] = Shard(value.snapshot.folder, matching[name][origin])
+        else:
+            raise Problem(
+                f"{_reference(value)} has no shard that matches {origin}; it was made from other inputs. Run the flow from its beginning"
+            )
     digests = [source.digest, *(side.file.digest for _, side in sorted(sides.items()) if isinstance(side, Shard))]
     task = ShardTask(
         store=store,
@@ -203,18 +230,16 @@ def _task(
 
 
 def _found(
-    context: Context, task: ShardTask, columns: Mapping[str, pl.DataType], known: dict[str, File], sizes: Mapping[str, int]
+    context: Context, task: ShardTask, columns: Mapping[str, pl.DataType], listed: dict[str, File], sizes: Mapping[str, int]
 ) -> list[File] | None:
     """The task's output if it is all there: listed by a snapshot, or whole and of the right schema (a run died before its snapshot)."""
-    names = [task.name]
-    if task.stage.shape == "parts":
-        if task.name not in sizes:
-            return None
-        count = int(footer(context.store, f"{task.folder}/{task.name}").get("winnow.parts", "0"))
-        names = [part_name(task.stem, part, list(task.inputs)) for part in range(count)]
+    if task.name not in sizes:
+        return None
     files = []
-    for name in names:
-        file = known.get(name)
+    for name in _parts(context.store, task, listed) if task.stage.shape == "parts" else [task.name]:
+        file = listed.get(name)
+        if file is not None and sizes.get(name) != file.bytes:
+            return None
         if file is None and name in sizes:
             file = examine(context.store, task.folder, name, columns, name if task.stage.shape == "parts" else task.origin)
             if file is None:
@@ -223,6 +248,15 @@ def _found(
             return None
         files.append(file)
     return files or None
+
+
+def _parts(store: Store, task: ShardTask, listed: Mapping[str, File]) -> list[str]:
+    """Names of all parts of the task's output. A snapshot that lists the first lists all; else the first itself tells their number."""
+    names = (part_name(task.stem, part, list(task.inputs)) for part in itertools.count())
+    if task.name in listed:
+        return list(itertools.takewhile(listed.__contains__, names))
+    count = int(footer(store, f"{task.folder}/{task.name}").get("winnow.parts", "0"))
+    return list(itertools.islice(names, count))
 
 
 def _run(context: Context, tasks: list[ShardTask]) -> Iterator[list[File]]:
@@ -248,28 +282,35 @@ def _result(stage: Stage, name: str, result: Any) -> Any:
     if isinstance(result, Failed):
         if isinstance(result.error, Problem):
             raise Problem(f"{stage.name}: {result.error}") from result.error
-        if isinstance(result.error, OSError):
-            raise Problem(
-                f"{stage.name}: {name}: {result.error}. Expected to read its input and write {name}; check space and network, then run again: "
-                "what is finished is kept"
-            ) from result.error
+        if external(result.error):
+            raise explained(f"{stage.name}: {name}", result.error) from result.error
         raise StageError(
             f"{stage.name} failed on {name}: {type(result.error).__name__}: {result.error}\n{result.traceback}"
         ) from result.error
     return result
 
 
+def explained(what: str, error: BaseException) -> BaseException:
+    """A fault of disks, networks or clouds as a Problem that says what to do; anything else as it is."""
+    if not external(error):
+        return error
+    return Problem(
+        f"{what}: {type(error).__name__}: {error}. Expected to read the input and to write to the store; check space, permissions and "
+        "network, then run again: what is finished is kept"
+    )
+
+
 def _whole(
     context: Context, stage: Stage, config: Config, recipe: Recipe, folder: str, given: Mapping[str, Given]
 ) -> tuple[Snapshot, bool]:
-    sizes = _begin(context, folder, recipe)
-    nested = {path.removeprefix(f"{folder}/"): size for path, size in context.store.walk(folder)} if sizes else {}
+    _begin(context, folder, recipe)
+    nested = {path.removeprefix(f"{folder}/"): size for path, size in context.store.walk(folder)}
     for one in snapshots(context.store, stage.name, recipe.key):
         if all(nested.get(file.name) == file.bytes for file in one.files):
             context.advance(stage.name, 1, 1)
             return one, True
     context.advance(stage.name, 0, 1)
-    inputs = {name: _side(stage, name, value, "") for name, value in given.items()}
+    inputs = {name: _side(value) for name, value in given.items()}
     task = WholeTask(context.store, stage, config, folder, inputs)
     [(_, result)] = list(context.engine.map(run_whole, [task]))
     files, stats = _result(stage, stage.name, result)
@@ -285,15 +326,15 @@ def sources(context: Context, stage: Stage, config: Config, rows: Mapping[str, t
     folder = f"{stage.name}/{recipe.key}"
     with lock(context.store, f"{stage.name}-{recipe.key}", context.say):
         sizes = _begin(context, folder, recipe)
-        known = _known(context.store, stage.name, recipe.key, sizes)
+        listed = _listed(context.store, stage.name, recipe.key, sizes)
         files = []
         new = 0
         for source, (path, row) in rows.items():
             name = part_name(file_stem(path), 0, [source])
-            if name not in known:
+            if name not in listed or sizes.get(name) != listed[name].bytes:
                 new += 1
-                known[name] = write_shard(context.store, folder, name, row, stage.adds, name)
-            files.append(known[name])
+                listed[name] = write_shard(context.store, folder, name, row, stage.adds, name)
+            files.append(listed[name])
         snapshot = Snapshot.of(stage.name, recipe.key, files)
         cached = not snapshot.seal(context.store) and not new
     context.advance(stage.name, len(files), len(files))

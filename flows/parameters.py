@@ -13,6 +13,10 @@ from storage.problem import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
+EXAMPLE = (
+    """--set 'sources=["crawl/*.warc.gz"]' (files, folders, patterns, s3:// or https:// addresses, or a Common Crawl dump id)"""
+)
+
 
 def parameters(model: type[Model], config: Path | None, sets: Iterable[str], options: Mapping[str, Any]) -> Model:
     """Raises Problem naming every wrong field: what was given, what is expected, which name may have been meant."""
@@ -20,9 +24,7 @@ def parameters(model: type[Model], config: Path | None, sets: Iterable[str], opt
     for text in sets:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise Problem(
-                f"--set {text!r}: expected name=value, for example --set c4.min_sentences=3 or --set 'sources=[\"crawl/*.warc.gz\"]'"
-            )
+            raise Problem(f"--set {text!r}: expected name=value, for example --set c4.min_sentences=3 or {EXAMPLE}")
         _put(values, name.strip().split("."), _value(value), text)
     values |= {name: value for name, value in options.items() if value is not None}
     try:
@@ -64,14 +66,19 @@ def _put(values: dict[str, Any], path: list[str], value: Any, text: str) -> None
 def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
     path = [str(step) for step in error["loc"]]
     where = ".".join(path)
+    if where == "sources" and error["type"] in ("missing", "too_short"):
+        return f"no crawl was named; say what to read: {EXAMPLE}"
     if error["type"] == "missing":
         return f"the parameter {where} is missing; give it with --set {where}=..."
+    if error["type"] == "list_type":
+        return f"the parameter {where} is {error['input']!r:.80}: a list is expected, such as --set '{where}={json.dumps([error['input']], ensure_ascii=False)}'"
     if error["type"] == "extra_forbidden":
         known = _fields(model, path[:-1])
         close = difflib.get_close_matches(path[-1], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known there: {', '.join(known)}"
         return f"unknown parameter {where}; {hint}"
-    return f"the parameter {where} is {error['input']!r:.80}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    what = error["msg"].removeprefix("Value error, ")
+    return f"the parameter {where} is {error['input']!r:.80}: {what[0].lower()}{what[1:]}"
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:

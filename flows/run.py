@@ -14,11 +14,13 @@ from prefect.states import Completed
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.bar import Bar
-from flows.engines.engine import Engine
+from flows.engines.attempt import attempt
+from flows.engines.engine import Engine, Failed
 from flows.engines.local import LocalEngine
 from flows.engines.ray import RayEngine
-from flows.materialize import Context, Dataset, Given, materialize
+from flows.materialize import Context, Dataset, Given, explained, materialize
 from stages.stage import Config, Stage
+from storage.locks import lock
 from storage.runs import RunRecord
 from storage.store import Store
 
@@ -58,13 +60,20 @@ class Run:
         @task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
         def body() -> State[None]:
             begun = time.monotonic()
-            with self._progress(name) as context:
+
+            def make_and_record(context: Context) -> Dataset:
                 dataset = make(context)
+                self.record.add(name, dataset.snapshot, dict(dataset.inputs), dataset.cached, time.monotonic() - begun)
+                self.record.save(self.store)
+                return dataset
+
+            # Workers try again by themselves; this is for listing, sealing and recording, which are done here.
+            with self._progress(name) as context:
+                dataset = attempt(make_and_record, context)
+            if isinstance(dataset, Failed):
+                raise explained(name, dataset.error)
             snapshot = dataset.snapshot
-            seconds = time.monotonic() - begun
-            self.record.add(name, snapshot, dict(dataset.inputs), dataset.cached, seconds)
-            self.record.save(self.store)
-            self.bar.finish(name, snapshot, dataset.cached, seconds)
+            self.bar.finish(name, snapshot, dataset.cached, time.monotonic() - begun)
             made.append(dataset)
             message = f"{snapshot.kept:,} of {snapshot.rows:,} rows kept, {len(snapshot.files)} files, {snapshot.reference}"
             return Completed(name="Cached" if dataset.cached else "Completed", message=message)
@@ -125,12 +134,15 @@ def open_run(flow: str, parameters: dict[str, Any], mechanics: Mechanics) -> Ite
     engine: Engine = (
         RayEngine(mechanics.address, mechanics.workers) if mechanics.engine == "ray" else LocalEngine(mechanics.workers)
     )
-    with Bar() as bar:
+    with Bar() as bar, lock(store, record.lock, bar.say):
         record.save(store)
         try:
             yield Run(record, store, engine, bar)
         except BaseException as error:
-            record.finish(store, "cancelled" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed")
+            # Ctrl-C and what Prefect makes of SIGTERM are no Exceptions. A store that is full or gone cannot take the record: the error
+            # at hand says so better than another one would.
+            with contextlib.suppress(Exception):
+                record.finish(store, "failed" if isinstance(error, Exception) else "cancelled")
             raise
         else:
             record.finish(store, "completed")

@@ -17,7 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.engines.child import follow
+from storage.locks import lock
 from storage.problem import Problem
+from storage.store import Store
 
 START_SECONDS = 120  # the first start on a busy laptop makes the database: 10 s are usual
 
@@ -58,12 +60,29 @@ def healthy(address: str) -> bool:
 
 @contextlib.contextmanager
 def private_server() -> Iterator[str]:
+    with lock(Store(os.environ["PREFECT_HOME"]), "start", lambda who: None):  # two at once would both make the database
+        server, address = _started()
+    try:
+        yield address
+    finally:
+        from prefect.logging.handlers import APILogWorker
+
+        # Lines that are still on their way have nobody to go to once the server is gone, and Prefect would try for a minute.
+        APILogWorker.drain_all(timeout=5)
+        _stop(server)
+
+
+def _started() -> tuple["subprocess.Popen[bytes]", str]:
+    """A server that answers, and its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}/api"
     server = subprocess.Popen(
-        [sys.executable, "-m", "flows.server", str(port), str(os.getpid())], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "flows.server", str(port), str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is the command's to answer: it still has the end of the run to report here
     )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -78,23 +97,22 @@ def private_server() -> Iterator[str]:
                     f"the private Prefect server did not answer within {START_SECONDS} s; is the machine out of memory?"
                 )
             time.sleep(0.1)
-        yield address
-        from prefect.logging.handlers import APILogWorker
+    except BaseException:
+        _stop(server)
+        raise
+    return server, address
 
-        APILogWorker.drain_all(timeout=5)  # lines that are still on their way have nobody to go to once the server is gone
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            server.kill()
+
+def _stop(server: "subprocess.Popen[bytes]") -> None:
+    server.terminate()
+    try:
+        server.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        server.kill()
 
 
 def main() -> None:
     threading.Thread(target=follow, args=(int(sys.argv[2]),), daemon=True).start()
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to answer; it ends this server when it is done
     import uvicorn
     from prefect.server.api.server import create_app
 

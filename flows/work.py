@@ -3,8 +3,12 @@
 Tasks are plain values and name everything by store and path, so that any engine can carry them anywhere.
 """
 
+import contextlib
+import fcntl
+import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -13,15 +17,16 @@ from typing import Any
 import polars as pl
 
 from stages.stage import Config, Input, Stage
-from storage.problem import Problem
-from storage.shards import File, part_name, read_shard, sha256, write_shard
+from storage.shards import File, checked, part_name, read_shard, sha256, write_shard
 from storage.snapshot import Snapshot, load
-from storage.store import Store
+from storage.store import TEMPORARY, Store
+
+WORKING = f"{TEMPORARY}work"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact as a side or an input: fetched to local disk once a worker if the store is remote."""
+    """An artifact as a side or an input: checked, and if the store is remote fetched to local disk, once a worker."""
 
     stage: str
     key: str
@@ -106,33 +111,50 @@ def _write_parts(task: ShardTask, frame: pl.DataFrame, columns: Mapping[str, pl.
 
 
 def run_whole(task: WholeTask) -> tuple[list[File], dict[str, Any]]:
-    """Run a whole stage in its folder (remote store: in scratch, then uploaded); its files and what it reports of itself."""
+    """Run a whole stage in a working folder, then write its files into the store; they, and what it reports of itself.
+
+    What a stage keeps for itself, such as checkpoints, lies in files or folders whose names begin with a dot: the next attempt finds
+    them (local store), and they are no part of the artifact. Outputs of an attempt that died are gone before the next one begins.
+    """
     inputs = {name: _open_side(task.store, given) for name, given in task.inputs.items()}
     origins: dict[str, str | None] = {}
     for given in task.inputs.values():
         if isinstance(given, Artifact):
             origins |= {file.name: file.origin for file in _snapshot(task.store, given).files}
-    if task.store.is_local:
-        out = task.store.local(task.folder)
-        out.mkdir(parents=True, exist_ok=True)
-        return _run_whole(task, inputs, origins, out)
-    with tempfile.TemporaryDirectory(prefix="winnow-") as scratch:
-        files, stats = _run_whole(task, inputs, origins, Path(scratch))
-        for file in files:
-            task.store.write(f"{task.folder}/{file.name}", (Path(scratch) / file.name).read_bytes())
+    with _working_folder(task) as out:
+        for name in _outputs(out):
+            (out / name).unlink()
+        stats = task.stage.run(inputs, out, task.config)
+        files = []
+        for name in _outputs(out):
+            data = (out / name).read_bytes()
+            rows = pl.scan_parquet(data).select(pl.len()).collect().item() if name.endswith(".parquet") else None
+            task.store.write(f"{task.folder}/{name}", data)
+            files.append(File(name, len(data), sha256(data), rows, origins.get(name)))
         return files, stats
 
 
-def _run_whole(task: WholeTask, inputs: dict[str, Any], origins: dict[str, Any], out: Path) -> tuple[list[File], dict[str, Any]]:
-    stats = task.stage.run(inputs, out, task.config)
-    files = []
-    for path in sorted(out.rglob("*")):
-        name = path.relative_to(out).as_posix()
-        if path.is_file() and name != "recipe.json" and not name.startswith("snapshots/") and not path.name.startswith("."):
-            data = path.read_bytes()
-            rows = pl.scan_parquet(path).select(pl.len()).collect().item() if name.endswith(".parquet") else None
-            files.append(File(name, len(data), sha256(data), rows, origins.get(name)))
-    return files, stats
+@contextlib.contextmanager
+def _working_folder(task: WholeTask) -> Iterator[Path]:
+    if not task.store.is_local:
+        with tempfile.TemporaryDirectory(prefix="winnow-") as scratch:
+            yield Path(scratch)
+        return
+    out = task.store.local(f"{task.folder}/{WORKING}")
+    out.mkdir(parents=True, exist_ok=True)
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # the worker of a run that was killed may live on for a moment
+        yield out
+        shutil.rmtree(out)
+    finally:
+        os.close(folder)
+
+
+def _outputs(out: Path) -> list[str]:
+    """What a stage made: every file that is not hidden, nor in a hidden folder."""
+    names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    return [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
 
 
 def _open_side(store: Store, side: Any) -> Any:
@@ -153,15 +175,14 @@ def _snapshot(store: Store, artifact: Artifact) -> Snapshot:
 def _fetched(store: Store, artifact: Artifact) -> Path:
     folder = f"{artifact.stage}/{artifact.key}"
     if store.is_local:
+        for file in _snapshot(store, artifact).files:
+            checked(store, folder, file)
         return store.local(folder)
     scratch = Path(_scratch().name) / artifact.snapshot
     for file in _snapshot(store, artifact).files:
-        data = store.read(f"{folder}/{file.name}")
-        if sha256(data) != file.digest:
-            raise Problem(f"{store.full(folder)}/{file.name} has changed since it was written; delete it and run the flow again")
         path = scratch / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        path.write_bytes(checked(store, folder, file))
     return scratch
 
 

@@ -34,7 +34,7 @@ def resolve(store: Store, text: str) -> Snapshot:
             if stage in record.artifacts:
                 key, _, snapshot = record.artifacts[stage].reference.partition("/")[2].partition("@")
                 return _newest(store, stage, key, snapshot, text)
-        raise Problem(f"no finished run of this store holds a snapshot of {stage!r}; run the flow to its end first")
+        raise Problem(f"no run of this store got as far as {stage!r}, or its record is gone; run the flow again")
     if _HEX.fullmatch(text):
         found = [(stage, key) for stage, key in artifacts(store) if key.startswith(text)]
         if len(found) == 1:
@@ -60,7 +60,9 @@ def _newest(store: Store, stage: str, key: str, snapshot: str | None, text: str)
         try:
             return snapshots_of.load(store, stage, key, snapshot)
         except FileNotFoundError:
-            raise Problem(f"{text!r}: no snapshot {snapshot} in {store.full(f'{stage}/{key}')}") from None
+            raise Problem(f"{text!r}: no snapshot {snapshot} in {store.full(f'{stage}/{key}')}; run the flow again") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise Problem(f"{text!r}: the snapshot is damaged ({error}); delete it and run the flow again") from None
     known = {one.id: one for one in snapshots_of.snapshots(store, stage, key)}
     for record in records(store):
         made = record.artifacts.get(stage)

@@ -13,11 +13,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from storage.store import Store
 
 LEASE_SECONDS = 60.0
 HEARTBEAT_SECONDS = 15.0
+PAUSE_SECONDS = 1.0
 
 
 @contextlib.contextmanager
@@ -54,28 +56,29 @@ def _lease(store: Store, path: str, waiting: Callable[[str], None]) -> Iterator[
 
     told = False
     while not store.create(path, claim()):
-        try:
-            held = json.loads(store.read(path))
-        except FileNotFoundError:
-            continue
-        if held["expires"] < time.time():
+        lease = _lease_at(store, path)
+        if lease is None:
+            continue  # freed this moment
+        if lease.expires < time.time():
             # Two takers may both overwrite; the one whose claim is there after a pause has it, the other waits on.
             store.write(path, claim())
-            time.sleep(1.0)
-            with contextlib.suppress(FileNotFoundError):
-                if json.loads(store.read(path))["owner"] == owner:
-                    break
+            time.sleep(PAUSE_SECONDS)
+            if _owned(store, path, owner):
+                break
             continue
         if not told:
-            waiting(f"another run ({held['owner']}) is at work on this artifact")
+            waiting(f"another run ({lease.owner}) is at work on this artifact")
             told = True
-        time.sleep(2.0)
+        time.sleep(2 * PAUSE_SECONDS)
 
     stop = threading.Event()
 
     def renew() -> None:
         while not stop.wait(HEARTBEAT_SECONDS):
-            with contextlib.suppress(OSError):  # a missed heartbeat is made good by the next; LEASE allows for three
+            # Whatever a cloud client raises: a missed heartbeat is made good by the next; LEASE_SECONDS allows for three.
+            with contextlib.suppress(Exception):
+                if not _owned(store, path, owner):
+                    return  # this process slept, the lease expired, another took it over: it is theirs now
                 store.write(path, claim())
 
     heartbeat = threading.Thread(target=renew, daemon=True)
@@ -85,4 +88,42 @@ def _lease(store: Store, path: str, waiting: Callable[[str], None]) -> Iterator[
     finally:
         stop.set()
         heartbeat.join()
-        store.remove(path)
+        if _owned(store, path, owner):
+            store.remove(path)
+
+
+@dataclass(frozen=True)
+class _Lease:
+    owner: str
+    expires: float
+
+
+def _lease_at(store: Store, path: str) -> _Lease | None:
+    """The lease that lies there; one that cannot be read has expired."""
+    try:
+        return _Lease(**json.loads(store.read(path)))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        return _Lease("unknown", 0.0)
+
+
+def _owned(store: Store, path: str, owner: str) -> bool:
+    lease = _lease_at(store, path)
+    return lease is not None and lease.owner == owner
+
+
+def held(store: Store, name: str) -> bool:
+    """Whether somebody, this process included, holds the lock `name` now."""
+    path = f".winnow/locks/{name}.lock"
+    if not store.is_local:
+        lease = _lease_at(store, path)
+        return lease is not None and lease.expires >= time.time()
+    try:
+        with store.local(path).open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

@@ -1,6 +1,7 @@
 """Run records: who made what, when, where and from which snapshots. The one place for times, hosts, versions and locations.
 
-`runs/{time}-{id}.json`, rewritten after every stage, so that a run that died shows how far it came.
+`runs/{time}-{id}.json`, rewritten after every stage, so that a run that died shows how far it came. A run holds the lock of its id
+for as long as it lives: so a record that says `running` can be told from one whose run was killed.
 """
 
 import contextlib
@@ -36,7 +37,7 @@ class Made:
 class RunRecord:
     flow: str
     parameters: dict[str, Any]
-    id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")
+    id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}")
     state: str = "running"
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     finished: str | None = None
@@ -46,6 +47,10 @@ class RunRecord:
 
     def add(self, stage: str, snapshot: Snapshot, inputs: dict[str, str], cached: bool, seconds: float) -> None:
         self.artifacts[stage] = Made(snapshot.reference, inputs, cached, round(seconds, 3), snapshot.rows, snapshot.bytes)
+
+    @property
+    def lock(self) -> str:
+        return f"run-{self.id}"
 
     def save(self, store: Store) -> None:
         store.write(f"runs/{self.id}.json", (json.dumps(asdict(self), indent=1) + "\n").encode())
@@ -73,5 +78,5 @@ def load(store: Store, name: str) -> RunRecord:
 def records(store: Store) -> Iterator[RunRecord]:
     """Every readable run record, the newest first."""
     for name in sorted(store.sizes("runs"), reverse=True):
-        with contextlib.suppress(ValueError, TypeError, KeyError):
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             yield load(store, name)

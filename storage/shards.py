@@ -126,6 +126,7 @@ def encode(frame: pl.DataFrame, columns: Columns, metadata: Mapping[str, str] | 
         write_statistics=True,
         data_page_version="1.0",
         write_page_index=True,
+        write_page_checksum=True,
     )
     return buffer.getvalue()
 
@@ -153,7 +154,12 @@ def _reasons(frame: pl.DataFrame) -> dict[str, int] | None:
 
 
 def read_shard(store: Store, folder: str, file: File, columns: list[str] | None = None, kept: bool = False) -> pl.DataFrame:
-    """The rows of a shard (with `kept`, only those without a reason). Raises Problem where its bytes are not those of its digest."""
+    """The rows of a shard (with `kept`, only those without a reason). Raises Problem as `checked` does."""
+    return read_parquet(checked(store, folder, file), columns, kept)
+
+
+def checked(store: Store, folder: str, file: File) -> bytes:
+    """The bytes of a file that a snapshot lists. Raises Problem where they are gone or are not those of its digest."""
     path = f"{folder}/{file.name}"
     try:
         data = store.read(path)
@@ -164,14 +170,14 @@ def read_shard(store: Store, folder: str, file: File, columns: list[str] | None 
             f"{store.full(path)} has changed since it was written: {len(data)} bytes, sha256 {sha256(data)[:12]}, expected {file.bytes} bytes, "
             f"{file.digest[:12]}. Delete the file and run the flow again; `winnow verify` finds others"
         )
-    return read_parquet(data, columns, kept)
+    return data
 
 
 def read_parquet(source: bytes | str, columns: list[str] | None = None, kept: bool = False) -> pl.DataFrame:
     """Parquet bytes or a local path as a frame."""
     opened = pa.BufferReader(source) if isinstance(source, bytes) else source
     predicate = pc.field("reason").is_null() if kept else None
-    table = pq.read_table(opened, columns=columns, filters=predicate)
+    table = pq.read_table(opened, columns=columns, filters=predicate, page_checksum_verification=True)
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -3,9 +3,10 @@
 `id = sha256(stage key + sorted (file, digest))[:12]`. When a crawl grows, the artifact's folder grows and gets another snapshot.
 """
 
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -64,7 +65,8 @@ class Snapshot:
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def document(self) -> dict[str, Any]:
-        return {
+        """What its file holds; `sha256` is over all the rest, since `id` does not speak of rows, reasons and stats."""
+        document = {
             "id": self.id,
             "stage": self.stage,
             "key": self.key,
@@ -73,6 +75,7 @@ class Snapshot:
             "stats": dict(self.stats),
             "files": [file.document() for file in self.files],
         }
+        return document | {"sha256": digest(document)}
 
     def seal(self, store: Store) -> bool:
         """Write it unless it is there; says whether it was new."""
@@ -88,17 +91,14 @@ def load(store: Store, stage: str, key: str, snapshot: str) -> Snapshot:
     """Raises FileNotFoundError where there is none, ValueError where it is damaged."""
     document = json.loads(store.read(f"{stage}/{key}/snapshots/{snapshot}.json"))
     loaded = Snapshot(stage, key, tuple(File(**file) for file in document["files"]), document["stats"])
-    if loaded.id != snapshot:
-        raise ValueError(f"{stage}/{key}/snapshots/{snapshot}.json lists files whose snapshot is {loaded.id}")
+    if loaded.id != snapshot or loaded.document() != document:
+        raise ValueError(f"{stage}/{key}/snapshots/{snapshot}.json is not as it was written; delete it and run the flow again")
     return loaded
 
 
-def snapshots(store: Store, stage: str, key: str) -> list[Snapshot]:
-    """Every readable snapshot of an artifact; damaged ones are left out (`winnow verify` names them)."""
-    found = []
-    for name in store.sizes(f"{stage}/{key}/snapshots"):
-        try:
-            found.append(load(store, stage, key, name.removesuffix(".json")))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return found
+def snapshots(store: Store, stage: str, key: str) -> Iterator[Snapshot]:
+    """Every readable snapshot of an artifact, the one that lists most first; damaged ones are left out (`winnow verify` names them)."""
+    sizes = store.sizes(f"{stage}/{key}/snapshots")
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            yield load(store, stage, key, name.removesuffix(".json"))

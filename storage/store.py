@@ -28,6 +28,11 @@ from storage.problem import Problem
 TEMPORARY = ".partial-"
 
 
+def unfinished(path: str) -> bool:
+    """Whether a file lies under a temporary name: left by a run that died, where none is at work."""
+    return any(name.startswith(TEMPORARY) for name in path.split("/"))
+
+
 @dataclass(frozen=True)
 class Store:
     url: str
@@ -44,7 +49,7 @@ class Store:
         return fs, str(root).rstrip("/")
 
     def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
-        return Store, (self.url,)
+        return Store, (self.root if self.is_local else self.url,)  # a worker may have another working directory
 
     @property
     def fs(self) -> Any:

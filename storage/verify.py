@@ -1,20 +1,21 @@
-"""Is every file what its snapshot says? Sizes and sha256 of all files of all snapshots, and what lies about that nothing lists."""
+"""Is every file what its snapshot says, every recipe what its key says? And what lies about that nothing lists."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from storage import snapshot as snapshots_of
-from storage.artifact import artifacts
+from storage.artifact import artifacts, recipe
+from storage.recipe import Recipe
 from storage.shards import sha256
 from storage.snapshot import Snapshot
-from storage.store import TEMPORARY, Store
+from storage.store import Store, unfinished
 
 
 @dataclass(frozen=True)
 class Finding:
     path: str
     problem: str
-    """missing | truncated | altered | damaged snapshot | unlisted | unfinished"""
+    """missing | truncated | altered | damaged snapshot | damaged recipe | unlisted | unfinished"""
     detail: str
 
     @property
@@ -28,6 +29,7 @@ def verify(store: Store, only: Snapshot | None = None, checked: Callable[[str], 
     findings: list[Finding] = []
     for stage, key in [(only.stage, only.key)] if only else artifacts(store):
         folder = f"{stage}/{key}"
+        findings += _recipe(store, stage, key)
         listed: dict[str, set[tuple[int, str]]] = {}
         for name in [f"{only.id}.json"] if only else store.sizes(f"{folder}/snapshots"):
             try:
@@ -43,13 +45,26 @@ def verify(store: Store, only: Snapshot | None = None, checked: Callable[[str], 
             checked(f"{folder}/{name}")
         if only is None:
             for name in sizes:
-                if name.rpartition("/")[2].startswith(TEMPORARY):
+                if unfinished(name):
                     findings.append(Finding(f"{folder}/{name}", "unfinished", "left by a run that died; `winnow gc` removes it"))
                 elif name not in listed and name != "recipe.json" and not name.startswith("snapshots/"):
                     findings.append(
                         Finding(f"{folder}/{name}", "unlisted", "no snapshot lists it yet; the next run checks and reuses it")
                     )
     return findings
+
+
+def _recipe(store: Store, stage: str, key: str) -> list[Finding]:
+    path = f"{stage}/{key}/recipe.json"
+    try:
+        found = recipe(store, stage, key)
+        if Recipe(**{name: found[name] for name in ("stage", "version", "config", "inputs")}).key == key:
+            return []
+        return [Finding(path, "damaged recipe", f"it is not the recipe of the key {key}; run the flow again to write it anew")]
+    except FileNotFoundError:
+        return [Finding(path, "missing", "run the flow again to write it anew")]
+    except (ValueError, KeyError, TypeError) as error:
+        return [Finding(path, "damaged recipe", f"{error}; run the flow again to write it anew")]
 
 
 def _file(store: Store, path: str, size: int | None, expected: set[tuple[int, str]]) -> list[Finding]:

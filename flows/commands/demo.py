@@ -9,8 +9,8 @@ from flows.commands.run import execute
 
 
 def demo(
-    pages: Annotated[int | None, typer.Option("--pages", help="About how many pages the made-up web has.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Another seed, another web.")] = None,
+    pages: Annotated[int | None, typer.Option("--pages", help="How many pages the made-up web has; default: 3000.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed, another web; default: 1.")] = None,
     store: StoreOption = "./store",
     engine: EngineOption = None,
     workers: WorkersOption = None,

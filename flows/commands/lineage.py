@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 from rich.tree import Tree
 
-from flows.commands.options import ArtifactArgument, JsonOption, StoreOption
+from flows.commands.options import ArtifactArgument, JsonOption, StoreOption, open_store
 from flows.commands.terminal import console
 from storage.artifact import resolve
 from storage.lineage import Node, ancestors, mermaid
 from storage.problem import Problem
-from storage.store import Store
 
 
 def lineage(
@@ -22,7 +21,7 @@ def lineage(
     json_: JsonOption = False,
 ) -> None:
     """Show what an artifact was made from, back to the crawl."""
-    opened = Store(store)
+    opened = open_store(store)
     snapshot = resolve(opened, artifact)
     nodes = ancestors(opened, snapshot)
     if not nodes:

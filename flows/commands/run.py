@@ -1,6 +1,7 @@
 """`winnow run FLOW`: a flow with its parameters, in this terminal; also what `winnow demo` stands on."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +18,10 @@ from storage.problem import Problem
 
 
 def run(
-    flow: Annotated[str, typer.Argument(help="Which flow: corpus or demo.")],
+    flow: Annotated[str, typer.Argument(help="Which flow: corpus (your own crawl) or demo (a made-up one).")],
     config: Annotated[Path | None, typer.Option("--config", help="JSON file with the flow's parameters.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="One parameter: name=value or section.name=value. Repeatable.")
+        list[str] | None, typer.Option("--set", help="One parameter, name=value or stage.name=value; may be given many times.")
     ] = None,
     store: StoreOption = "./store",
     engine: EngineOption = None,
@@ -43,13 +44,28 @@ def execute(name: str, config: Path | None, sets: list[str], options: dict[str, 
     begun = time.monotonic()
     with prefect_api() as address:
         console.print(f"{name}: Prefect at {address.removesuffix('/api')}, store {options['store']}")
-        result: dict[str, Any] = flow(chosen)
+        try:
+            result: dict[str, Any] = flow(chosen)
+        except KeyboardInterrupt:
+            console.print(f"{name}: stopped; what is finished is kept, run the same command again to go on", soft_wrap=True)
+            sys.exit(130)
+        finally:
+            _drain()
     seconds = time.monotonic() - begun
     if as_json:
         print(json.dumps({"flow": name, "state": "completed", "seconds": round(seconds, 1), "artifacts": result}))
         return
     cached = sum(one["cached"] for one in result.values())
     console.print(f"{name}: done in {seconds:.0f} s, {cached} of {len(result)} stages cached. Look inside: winnow show corpus")
+
+
+def _drain() -> None:
+    """Logs and events that are still on their way have nobody to go to, and complain of it, once a private server is gone."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=5)
 
 
 def _flow(name: str) -> tuple[type[BaseModel], Callable[[Any], Any]]:

@@ -1,20 +1,23 @@
 """`winnow show`: the catalogue, or one artifact: schema, rows, reasons with counts, sample rows, recipe."""
 
 import json
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import polars as pl
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.commands.options import JsonOption, StoreOption
+from flows.commands.options import JsonOption, StoreOption, open_store
 from flows.commands.terminal import console, visible
 from storage.artifact import recipe, resolve
 from storage.problem import Problem
 from storage.runs import records
-from storage.shards import read_shard
+from storage.shards import File, read_shard
 from storage.snapshot import Snapshot
 from storage.store import Store
 
@@ -38,16 +41,16 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Look at the artifacts of a store, or into one of them."""
-    opened = Store(store)
+    opened = open_store(store)
     if artifact is None:
         _catalogue(opened, json_)
         return
     snapshot = resolve(opened, artifact)
-    rows, matching = _rows(opened, snapshot, reason, where, sample, seed)
+    tables = _tables(opened, snapshot, reason, where, sample, seed)
     if json_:
-        _print_json(opened, snapshot, rows, matching)
+        _print_json(opened, snapshot, tables)
     else:
-        _print(opened, snapshot, rows, matching, full, bool(reason or where))
+        _print(opened, snapshot, tables, full, bool(reason or where))
 
 
 def _catalogue(store: Store, as_json: bool) -> None:
@@ -69,9 +72,7 @@ def _catalogue(store: Store, as_json: bool) -> None:
         print(json.dumps({"artifacts": list(newest.values())}))
         return
     if not newest:
-        raise Problem(
-            f"the store {store.url!r} holds no artifacts; run `winnow demo` or `winnow run corpus` first, or name another with --store"
-        )
+        raise Problem(f"no run of the store {store.url!r} has finished a stage yet; run `winnow demo` or `winnow run corpus`")
     table = Table("stage", "artifact", box=None, header_style="bold", pad_edge=False)
     table.columns[1].no_wrap = True
     for name in ("rows", "MB"):
@@ -84,28 +85,49 @@ def _catalogue(store: Store, as_json: bool) -> None:
     console().print(table)
 
 
-def _rows(
-    store: Store, snapshot: Snapshot, reason: str | None, where: str | None, sample: int, seed: int
-) -> tuple[pl.DataFrame | None, int]:
+@dataclass(frozen=True)
+class Shown:
+    """Rows of one table: of all shards of a dataset, or of one of the files of a whole stage, whose columns may differ."""
+
+    name: str
+    rows: pl.DataFrame
+    matching: int
+
+
+def _tables(store: Store, snapshot: Snapshot, reason: str | None, where: str | None, sample: int, seed: int) -> list[Shown]:
     """A sample of the matching rows, and how many match (all shards are read only if a condition asks for it)."""
-    shards = list(snapshot.shards)
-    if not shards:
-        return None, 0
+    shards = [file for file in snapshot.shards if file.origin]
+    groups = [(snapshot.stage, shards)] if shards else []
+    groups += [(file.name, [file]) for file in snapshot.shards if not file.origin]
+    shown: list[Shown] = []
+    wrong: list[Problem] = []
+    for name, files in groups:
+        try:
+            shown.append(Shown(name, *_rows(store, snapshot, files, reason, where, sample, seed)))
+        except Problem as problem:
+            wrong.append(problem)  # a condition on columns that only another of the tables has
+    if wrong and not shown:
+        raise wrong[0]
+    return shown
+
+
+def _rows(
+    store: Store, snapshot: Snapshot, files: list[File], reason: str | None, where: str | None, sample: int, seed: int
+) -> tuple[pl.DataFrame, int]:
     condition = bool(reason or where)
-    chosen: pl.DataFrame | None = None
+    samples: list[pl.DataFrame] = []
     matching = 0
-    for frame in _frames(store, snapshot, every=condition, wanted=sample):
+    for frame in _frames(store, snapshot, files, every=condition, wanted=sample):
         found = _filter(frame, reason, where)
         matching += found.height
-        taken = found.sample(min(sample, found.height), seed=seed + matching)
-        chosen = taken if chosen is None else pl.concat([chosen, taken], how="diagonal")
-    assert chosen is not None
-    return chosen.sample(min(sample, chosen.height), seed=seed), matching if condition else snapshot.rows
+        samples.append(found.sample(min(sample, found.height), seed=seed + matching))
+    chosen = pl.concat(samples)
+    return chosen.sample(min(sample, chosen.height), seed=seed), matching if condition else sum(file.rows or 0 for file in files)
 
 
-def _frames(store: Store, snapshot: Snapshot, every: bool, wanted: int) -> Iterator[pl.DataFrame]:
+def _frames(store: Store, snapshot: Snapshot, files: list[File], every: bool, wanted: int) -> Iterator[pl.DataFrame]:
     seen = 0
-    for file in snapshot.shards:
+    for file in files:
         frame = read_shard(store, snapshot.folder, file)
         seen += frame.height
         yield frame
@@ -122,11 +144,12 @@ def _filter(frame: pl.DataFrame, reason: str | None, where: str | None) -> pl.Da
         try:
             frame = frame.filter(pl.sql_expr(where))
         except (pl.exceptions.PolarsError, ValueError) as error:
-            raise Problem(f"--where {where!r}: {error}. Columns: {', '.join(frame.columns)}") from None
+            what = str(error).partition(";")[0]
+            raise Problem(f"--where {where!r}: {what}. Columns: {', '.join(frame.columns)}") from None
     return frame
 
 
-def _print_json(store: Store, snapshot: Snapshot, rows: pl.DataFrame | None, matching: int) -> None:
+def _print_json(store: Store, snapshot: Snapshot, tables: list[Shown]) -> None:
     document = {
         "artifact": snapshot.reference,
         "path": store.full(snapshot.folder),
@@ -136,19 +159,29 @@ def _print_json(store: Store, snapshot: Snapshot, rows: pl.DataFrame | None, mat
         "reasons": snapshot.reasons,
         "stats": dict(snapshot.stats),
         "recipe": recipe(store, snapshot.stage, snapshot.key),
-        "schema": {} if rows is None else {name: str(dtype) for name, dtype in rows.schema.items()},
-        "matching": matching,
-        "sample": [] if rows is None else rows.to_dicts(),
+        "files": [file.name for file in snapshot.files],
+        "schema": {name: str(dtype) for table in tables for name, dtype in table.rows.schema.items()},
+        "matching": sum(table.matching for table in tables),
+        "sample": [{name: _plain(value) for name, value in row.items()} for table in tables for row in table.rows.to_dicts()],
     }
-    print(json.dumps(document, default=str))
+    print(json.dumps(document, default=str, allow_nan=False))
 
 
-def _print(store: Store, snapshot: Snapshot, rows: pl.DataFrame | None, matching: int, full: bool, conditional: bool) -> None:
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: bytes as hexadecimal digits, NaN and infinities as text."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print(store: Store, snapshot: Snapshot, tables: list[Shown], full: bool, conditional: bool) -> None:
     out = console()
     out.print(f"[bold]{snapshot.reference}[/bold]  {store.full(snapshot.folder)}", soft_wrap=True)
     dropped = snapshot.rows - snapshot.kept
+    files = f"{len(snapshot.files)} file" + ("s" if len(snapshot.files) != 1 else "")
     out.print(
-        f"{snapshot.rows:,} rows in {len(snapshot.shards)} shards, {snapshot.bytes / 1e6:,.1f} MB"
+        (f"{snapshot.rows:,} rows in " if snapshot.shards else "")
+        + f"{files}, {snapshot.bytes / 1e6:,.1f} MB"
         + (f"; {dropped:,} dropped" if dropped else "")
     )
     document = recipe(store, snapshot.stage, snapshot.key)
@@ -156,26 +189,34 @@ def _print(store: Store, snapshot: Snapshot, rows: pl.DataFrame | None, matching
     for name, text in document["inputs"].items():
         out.print(f"  {name}: {text}")
     if snapshot.stats:
-        out.print(
-            "stats: " + ", ".join(f"{name} {value}" for name, value in snapshot.stats.items()), soft_wrap=True, markup=False
+        stats = ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in snapshot.stats.items()
         )
+        out.print(f"stats: {stats}", soft_wrap=True, markup=False)
     if snapshot.reasons:
         table = Table("reason", box=None, header_style="bold", pad_edge=False)
         table.add_column("rows", justify="right")
         for reason, count in snapshot.reasons.items():
             table.add_row(escape(reason), f"{count:,}")
         out.print(table)
-    if rows is None:
+    if len(snapshot.files) > len(snapshot.shards) or len(tables) > 1:
         for file in snapshot.files:
             out.print(f"  {file.name}  {file.bytes:,} bytes", markup=False)
-        return
-    out.print("columns: " + ", ".join(f"{name} {dtype}" for name, dtype in rows.schema.items()), soft_wrap=True, markup=False)
+    for shown in tables:
+        _print_table(out, shown, full, conditional, titled=len(tables) > 1)
+
+
+def _print_table(out: Console, shown: Shown, full: bool, conditional: bool, titled: bool) -> None:
+    if titled:
+        out.print(f"[bold]{escape(shown.name)}[/bold]")
+    columns = ", ".join(f"{name} {dtype}" for name, dtype in shown.rows.schema.items())
+    out.print(f"columns: {columns}", soft_wrap=True, markup=False)
     if conditional:
-        out.print(f"{matching:,} rows match")
-    for row in rows.to_dicts():
+        out.print("1 row matches" if shown.matching == 1 else f"{shown.matching:,} rows match")
+    for row in shown.rows.to_dicts():
         out.rule(style="dim")
         for name, value in row.items():
-            text = str(value)
+            text = f"{len(value):,} bytes: {value.hex()}" if isinstance(value, bytes) else str(value)
             if len(text) > LONGEST and not full:
                 text = f"{text[:LONGEST]} ... ({len(text):,} characters; --full shows all)"
             out.print(f"[bold]{name}[/bold] {escape(visible(text))}", soft_wrap=True)

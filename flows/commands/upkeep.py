@@ -9,10 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from flows.commands.options import JsonOption, StoreOption
+from flows.commands.options import JsonOption, StoreOption, open_store
 from storage.artifact import resolve
 from storage.collect import garbage
-from storage.store import Store
 from storage.verify import verify as verify_store
 
 
@@ -22,7 +21,7 @@ def verify(
     json_: JsonOption = False,
 ) -> None:
     """Check every file against its snapshot by size and sha256; exit code 1 where something is missing, truncated or altered."""
-    opened = Store(store)
+    opened = open_store(store)
     only = resolve(opened, artifact) if artifact else None
     checked = 0
 
@@ -53,7 +52,7 @@ def gc(
     json_: JsonOption = False,
 ) -> None:
     """List data that no kept run needs; with --delete, delete it. Snapshots, recipes and run records always stay."""
-    opened = Store(store)
+    opened = open_store(store)
     found = garbage(opened)
     size = sum(one.bytes for one in found)
     if delete:

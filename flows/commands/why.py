@@ -7,7 +7,7 @@ import polars as pl
 import typer
 from rich.markup import escape
 
-from flows.commands.options import JsonOption, StoreOption
+from flows.commands.options import JsonOption, StoreOption, open_store
 from flows.commands.terminal import console, visible
 from storage.artifact import resolve
 from storage.problem import Problem
@@ -20,7 +20,7 @@ REASON = ("reason", "reason_value", "reason_threshold", "reason_detail")
 
 
 def why(
-    doc: Annotated[str, typer.Argument(help="A page's id (or a part of it that only one page has), or its URL.")],
+    doc: Annotated[str, typer.Argument(help="A page's id or URL, or a part of one that only one page has.")],
     run: Annotated[
         str | None, typer.Option("--run", help="A run id (`winnow show` lists them); default: the newest corpus run.")
     ] = None,
@@ -29,7 +29,9 @@ def why(
     json_: JsonOption = False,
 ) -> None:
     """Why was this page kept or dropped? Follow it from the crawl to the corpus."""
-    opened = Store(store)
+    if not doc:
+        raise Problem("the page is the empty text; give its id, its URL, or a part of one that only one page has")
+    opened = open_store(store)
     record = _record(opened, run)
     page, origin = _find(opened, record, doc)
     steps = _steps(opened, record, page["id"], origin)
@@ -80,7 +82,9 @@ def _steps(store: Store, record: RunRecord, identity: str, origin: str) -> list[
         if row is None:
             continue
         signals = {
-            name: value for name, value in row.items() if name not in before and name not in REASON and name not in ("text", "id")
+            name: value
+            for name, value in row.items()
+            if name not in before and name not in REASON and name not in ("text", "id", "url")
         }
         step: dict[str, Any] = {
             "stage": stage,

@@ -25,11 +25,15 @@ def attempt(function: Callable[[Any], Any], task: Any) -> Any:
     raise AssertionError("unreachable: the last try returns")
 
 
+def external(error: BaseException) -> bool:
+    """True for faults of disks, networks and clouds, as against faults of ours."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in ("aiohttp", "botocore")
+
+
 def passing(error: Exception) -> bool:
     """True for what a network or a busy disk does now and then: worth another try."""
-    if isinstance(error, OSError):
-        return error.errno not in LASTING and not isinstance(error, FileNotFoundError | PermissionError)
-    return type(error).__module__.partition(".")[0] in ("aiohttp", "botocore") or isinstance(error, TimeoutError)
+    lasting = isinstance(error, FileNotFoundError | PermissionError) or getattr(error, "errno", None) in LASTING
+    return external(error) and not lasting
 
 
 def _portable(error: Exception) -> Exception:

@@ -20,9 +20,9 @@ def main() -> None:
     while True:
         try:
             function, task = connection.recv()
-        except EOFError:
-            return
-        connection.send(attempt(function, task))
+            connection.send(attempt(function, task))
+        except (EOFError, ConnectionError):
+            return  # the parent is gone
 
 
 def follow(parent: int) -> None:

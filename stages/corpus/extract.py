@@ -13,7 +13,7 @@ In: rows of `records`; the bytes are read from the crawl, where each row says th
 | reason | |
 |---|---|
 | empty | nothing was left |
-| extract_error:too_large, :too_many_tags, :too_deep | counts over their bound, found before the parser runs |
+| extract_error:too_large, :too_many_tags, :too_deep, :too_many_attributes | counts over their bound, found before the parser runs |
 | extract_error:cpu_limit | the backstop, see limits.py; in C code the worker dies instead |
 | extract_error:... | what the reader of the crawl said, or the name of the extractor's exception |
 
@@ -24,7 +24,7 @@ Ready text (WET, Parquet, JSONL) passes through. Left out: titles, links, markup
 elements below `<body>` for navigation.
 
 Measured with resiliparse: time grows with tags * depth (10,000 open `<div>`: 1.7 s) and with the square of the attributes of one
-element (30,000: 1.5 s); 600,000 tags take 200 MB, but 30 KB of unclosed `<font>` 750 MB. trafilatura takes 3 KB for each tag.
+element (30,000: 1.5 s; 100,000: 16 s); 600,000 tags take 200 MB, but 30 KB of unclosed `<font>` 750 MB. trafilatura takes 3 KB for each tag.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ _FLAT = frozenset({
 })  # fmt: skip
 # Below this many tags no nesting costs more than two seconds, and the scan for depth is not worth its time.
 _NESTS = 10_000
+# A tag that is short cannot hold attributes enough to matter. Quoted values are no attributes: the path of a map has 100,000 spaces.
+_LONG_TAG = re.compile(r"<[a-zA-Z][^<>]{20000,}")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _TABS = re.compile(r"(?<=\S)[ \t]*\t[ \t]*")
 _GAPS = re.compile(r"\n{3,}")
 
@@ -76,6 +79,8 @@ class ExtractConfig(Config):
     """Most `<` in a page that is parsed."""
     max_depth: int = Field(default=1_000, ge=100, le=10_000)
     """Deepest nesting of open elements that is parsed; looked at in pages of more than 10,000 tags."""
+    max_attributes: int = Field(default=20_000, ge=10_000, le=100_000)
+    """Most attributes of one element in a page that is parsed; looked at in tags of more than 20,000 characters."""
     cpu_seconds: float = Field(default=10.0, ge=0.1, le=600.0)
     """CPU time for one page: a backstop."""
     memory_mb: int = Field(default=900, ge=100, le=16_000)
@@ -114,6 +119,12 @@ def depth(html: str) -> int:
             opened[name] -= 1
             now -= 1
     return deepest
+
+
+def attributes(html: str) -> int:
+    """Most attributes of one element, in long tags; a tag ends at the next `<` or `>`, quoted or not."""
+    tags = (_QUOTED.sub(" ", match[0]).replace("/", " ") for match in _LONG_TAG.finditer(html))
+    return max((len(tag.split()) - 1 for tag in tags), default=0)
 
 
 def _resiliparse(html: str) -> str:
@@ -180,6 +191,8 @@ def extract_page(payload: bytes, charset: str | None, kind: str, config: Extract
                     return failed("too_many_tags", tags, config.max_tags)
                 if tags > _NESTS and (deepest := depth(source)) > config.max_depth:
                     return failed("too_deep", deepest, config.max_depth)
+                if (most := attributes(source)) > config.max_attributes:
+                    return failed("too_many_attributes", most, config.max_attributes)
                 text = _clean(_resiliparse(source) if config.method == "resiliparse" else _trafilatura(source))
     except CpuLimitExceeded:
         return failed("cpu_limit", threshold=config.cpu_seconds)

@@ -1,5 +1,6 @@
 """What is there is left alone, what is missing is made, and nothing wrong is ever used."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.flows.toy import (
     BELOW,
     DEADLY,
     FAULTY,
+    INTERRUPTED,
     MARKED,
     SQUARES,
     UNMARKED,
@@ -96,14 +98,74 @@ def test_the_bytes_do_not_depend_on_workers_order_or_interruption(tmp_path: Path
     assert files_of(single) == files_of(straight)
 
 
-def test_a_deleted_file_costs_its_making_and_nothing_else(tmp_path: Path, engine: LocalEngine) -> None:
+def test_any_file_deleted_or_truncated_costs_its_making_and_nothing_else(tmp_path: Path, engine: LocalEngine) -> None:
     store = Store(str(tmp_path))
     everything(store, engine)
     whole = files_of(store)
-    for pattern in ("below/*/*.parquet", "marked/*/*.parquet", "squares/*/snapshots/*.json", "unmarked/*/recipe.json"):
-        next(tmp_path.glob(pattern)).unlink()
+    for name, data in whole.items():
+        for damage in ("deleted", "truncated"):
+            if damage == "deleted":
+                (tmp_path / name).unlink()
+            else:
+                (tmp_path / name).write_bytes(data[: len(data) // 2])
+            everything(store, engine)
+            assert files_of(store) == whole, f"{name} {damage}"
+
+
+def test_an_altered_recipe_or_snapshot_is_written_anew(tmp_path: Path, engine: LocalEngine) -> None:
+    store = Store(str(tmp_path))
+    everything(store, engine)
+    whole = files_of(store)
+    for path in [*tmp_path.glob("*/*/recipe.json"), *tmp_path.glob("*/*/snapshots/*.json")]:
+        path.write_text(path.read_text().replace("1", "2"))
     everything(store, engine)
     assert files_of(store) == whole
+
+
+def test_an_altered_input_of_a_whole_stage_is_refused_and_named(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    fresh = LocalEngine(1)  # a worker checks an artifact once
+    made = context(store, fresh)
+    squares = materialize(made, SQUARES, NoConfig(), numbers(made, FILES))
+    altered = next(tmp_path.glob("squares/*/*.parquet"))
+    data = bytearray(altered.read_bytes())
+    data[10] ^= 1
+    altered.write_bytes(data)
+    with pytest.raises(Problem, match=f"{altered.name} has changed since it was written"):
+        materialize(made, MARKED, NoConfig(), given={"docs": squares})
+    fresh.close()
+
+
+def test_a_whole_stage_that_died_finds_its_checkpoint_and_leaves_no_stale_output(tmp_path: Path, engine: LocalEngine) -> None:
+    store = Store(str(tmp_path))
+    made = materialize(context(store, engine), INTERRUPTED, NoConfig(), given={})
+    assert {file.name for file in made.snapshot.files} == {"second.txt"}
+    assert store.read(f"{made.snapshot.folder}/second.txt") == b"half"
+    assert [path for path, _ in store.walk(made.snapshot.folder)] == [
+        f"{made.snapshot.folder}/{name}" for name in ("recipe.json", "second.txt", f"snapshots/{made.snapshot.id}.json")
+    ]
+
+
+def test_a_source_that_goes_is_no_longer_in_any_snapshot(tmp_path: Path, engine: LocalEngine) -> None:
+    store, straight = Store(str(tmp_path / "store")), Store(str(tmp_path / "straight"))
+    everything(store, engine)
+    fewer = dict(list(FILES.items())[1:])
+    assert [one.snapshot for one in everything(store, engine, fewer)] == [
+        one.snapshot for one in everything(straight, engine, fewer)
+    ]
+
+
+def test_two_runs_at_the_same_moment_leave_what_one_leaves(tmp_path: Path, engine: LocalEngine) -> None:
+    straight, shared = Store(str(tmp_path / "straight")), Store(str(tmp_path / "shared"))
+    pools = [LocalEngine(1), LocalEngine(1)]
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(everything, shared, pool, FILES, largest) for pool, largest in zip(pools, (5, 6), strict=True)]
+        for run in runs:
+            run.result()
+    for pool, largest in zip(pools, (5, 6), strict=True):
+        pool.close()
+        everything(straight, engine, largest=largest)
+    assert files_of(shared) == files_of(straight)
 
 
 def test_a_shard_from_before_a_crash_is_reused_and_a_broken_one_made_anew(tmp_path: Path, engine: LocalEngine) -> None:

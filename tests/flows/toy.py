@@ -45,6 +45,18 @@ def _marked(inputs: dict, out: Path, config: Config) -> dict:
     return {"shards": len(inputs["docs"].shards)}
 
 
+def _interrupted(inputs: dict, out: Path, config: Config) -> dict:
+    """Dies in its first attempt, with a checkpoint and half of its outputs written."""
+    if not (out / ".checkpoint" / "state").exists():
+        (out / ".checkpoint").mkdir()
+        (out / ".checkpoint" / "state").write_text("half")
+        (out / "nested").mkdir()
+        (out / "nested" / "first.txt").write_text("of the first attempt")
+        os.kill(os.getpid(), signal.SIGKILL)
+    (out / "second.txt").write_text((out / ".checkpoint" / "state").read_text())
+    return {}
+
+
 def _unmarked(docs: pl.DataFrame, config: Config, sides: dict) -> pl.DataFrame:
     marked = sides["marked"]["number"].to_list()
     return docs.with_columns(pl.col("number").is_in(marked).alias("even"))
@@ -73,6 +85,7 @@ NUMBERS = Stage("numbers", 1, run=_squares, config=NoConfig, adds=ROWS)
 BELOW = Stage("below", 1, run=_below, config=BelowConfig, needs=ROWS, signals={"twice": pl.Int64()}, filters=True)
 SQUARES = Stage("squares", 1, run=_squares, config=NoConfig, needs=ROWS, adds={"square": pl.Int64()})
 MARKED = Stage("marked", 1, run=_marked, config=NoConfig, shape="whole")
+INTERRUPTED = Stage("interrupted", 1, run=_interrupted, config=NoConfig, shape="whole")
 UNMARKED = Stage("unmarked", 1, run=_unmarked, config=NoConfig, adds={"even": pl.Boolean()}, sides={"marked": "shard"})
 DEADLY = Stage("deadly", 1, run=_deadly, config=NoConfig, adds={"text": pl.String()}, filters=True)
 FAULTY = Stage("faulty", 1, run=_faulty, config=NoConfig)

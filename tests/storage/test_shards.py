@@ -1,6 +1,8 @@
 """A shard is whole or not there, its bytes are a function of its rows, and a wrong one is never read."""
 
 import os
+import pickle
+import random
 from pathlib import Path
 
 import polars as pl
@@ -101,6 +103,27 @@ def test_a_file_without_an_entry_is_taken_only_if_whole_and_of_the_schema(store:
     assert examine(store, "c4/0/", "b.parquet", COLUMNS, "o") is None
 
 
+def test_a_flipped_bit_is_found_also_where_no_digest_is_known(store: Store) -> None:
+    text = random.Random(1).randbytes(400).hex()
+    frame = pl.DataFrame({"text": [text]})
+    columns = {"text": pl.String()}
+    data = bytearray(encode(frame, columns))
+    store.write("c4/0/a.parquet", bytes(data))
+    assert examine(store, "c4/0", "a.parquet", columns, "o") is not None
+    data[300] ^= 1  # within the page of text
+    store.write("c4/0/a.parquet", bytes(data))
+    assert examine(store, "c4/0", "a.parquet", columns, "o") is None
+
+
+def test_a_store_is_the_same_folder_in_a_worker_with_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    carried = pickle.dumps(Store("störe 1/#a"))
+    monkeypatch.chdir("/")
+    assert pickle.loads(carried).root == str(tmp_path / "störe 1/#a")
+
+
 def test_a_write_that_fails_leaves_nothing_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.write("c4/0/kept.txt", b"before")
 
@@ -130,5 +153,11 @@ def test_a_snapshot_is_found_by_its_files_and_nothing_else(store: Store) -> None
     assert one.seal(store)
     assert not one.seal(store)
     assert load(store, "c4", "0123456789ab", one.id) == one
+    path = f"c4/0123456789ab/snapshots/{one.id}.json"
+    whole = store.read(path)
+    store.write(path, whole.replace(b'"long":1', b'"long":9'))  # which the id does not speak of
+    assert list(snapshots(store, "c4", "0123456789ab")) == []
+    assert one.seal(store)
+    assert store.read(path) == whole
     store.write("c4/0123456789ab/snapshots/ffffffffffff.json", store.read(f"c4/0123456789ab/snapshots/{one.id}.json"))
-    assert snapshots(store, "c4", "0123456789ab") == [one]
+    assert list(snapshots(store, "c4", "0123456789ab")) == [one]

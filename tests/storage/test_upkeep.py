@@ -1,6 +1,6 @@
 """Resolve, lineage, verify, gc and locks over a small store made by hand."""
 
-import multiprocessing
+import json
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +11,7 @@ from storage.collect import garbage
 from storage.lineage import ancestors, mermaid
 from storage.locks import lock
 from storage.problem import Problem
+from storage.recipe import Recipe
 from storage.runs import RunRecord
 from storage.shards import write_shard
 from storage.snapshot import Snapshot
@@ -18,14 +19,16 @@ from storage.store import Store
 from storage.verify import verify
 
 COLUMNS = {"n": pl.Int64()}
-RECORDS, CORPUS, OLD = "aaaaaaaaaaaa", "bbbbbbbbbbbb", "bbbbcccccccc"
+RECIPES = [Recipe("records", 1, {}, {}), Recipe("corpus", 1, {"min": 632}, {}), Recipe("corpus", 1, {"min": 223}, {})]
+RECORDS, CORPUS, OLD = (recipe.key for recipe in RECIPES)  # the keys of the last two begin with 0bc6
 
 
 def sealed(store: Store, stage: str, key: str, numbers: list[int]) -> Snapshot:
+    [recipe] = [recipe for recipe in RECIPES if recipe.key == key]
     files = [write_shard(store, f"{stage}/{key}", f"{n}.parquet", pl.DataFrame({"n": [n]}), COLUMNS, "o") for n in numbers]
     one = Snapshot.of(stage, key, files)
     one.seal(store)
-    store.write(f"{stage}/{key}/recipe.json", b"{}")
+    store.write(f"{stage}/{key}/recipe.json", json.dumps(recipe.document()).encode())
     return one
 
 
@@ -57,7 +60,7 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-@pytest.mark.parametrize("text", ["corpus", "corpus@latest", CORPUS, "bbbbbb", f"corpus/{CORPUS}", f"store/corpus/{CORPUS}/"])
+@pytest.mark.parametrize("text", ["corpus", "corpus@latest", CORPUS, CORPUS[:6], f"corpus/{CORPUS}", f"store/corpus/{CORPUS}/"])
 def test_an_artifact_has_many_names_and_one_newest_snapshot(store: Store, text: str) -> None:
     assert [file.name for file in resolve(store, text).files] == ["6.parquet", "7.parquet"]
 
@@ -66,7 +69,7 @@ def test_an_artifact_has_many_names_and_one_newest_snapshot(store: Store, text: 
     ("text", "message"),
     [
         ("corpse", r"no artifact 'corpse' .* It has: corpus, records"),
-        ("bbbb", "beginning of 2 keys"),
+        ("0bc6", "beginning of 2 keys"),
         (f"corpus/{CORPUS}@ffffffffffff", "no snapshot ffffffffffff"),
     ],
 )
@@ -95,8 +98,15 @@ def test_every_kind_of_damage_is_found_and_named(store: Store) -> None:
     store.write(f"{folder}/8.parquet", b"")
     store.write(f"{folder}/.partial-1-x.parquet", b"")
     store.write(f"{folder}/snapshots/eeeeeeeeeeee.json", b"{")
-    found = {finding.path.rpartition("/")[2]: (finding.problem, finding.harmful) for finding in verify(store)}
+    store.write(f"{folder}/recipe.json", json.dumps(RECIPES[0].document()).encode())
+    store.local(f"records/{RECORDS}/recipe.json").unlink()
+    store.write(f"{folder}/.partial-work/.checkpoint", b"")
+    findings = {finding.path: (finding.problem, finding.harmful) for finding in verify(store)}
+    assert findings.pop(f"records/{RECORDS}/recipe.json") == ("missing", True)
+    found = {path.rpartition("/")[2]: finding for path, finding in findings.items()}
     assert found == {
+        "recipe.json": ("damaged recipe", True),
+        ".checkpoint": ("unfinished", False),
         "5.parquet": ("missing", True),
         "6.parquet": ("truncated", True),
         "7.parquet": ("altered", True),
@@ -117,30 +127,38 @@ def test_gc_keeps_what_the_newest_run_of_each_config_needs(store: Store) -> None
     assert garbage(store) == []
 
 
-def test_gc_spares_a_run_that_has_not_finished(store: Store) -> None:
-    ran(store, "20260104T000000Z-000000", {"min": 9}, [(resolve(store, OLD), {})], "running")
+def test_gc_spares_what_a_killed_run_made_until_a_run_of_the_same_parameters_completes(store: Store) -> None:
+    spared = [(resolve(store, OLD), {})]
+    ran(store, "20260104T000000Z-000000", {"min": 9}, spared, "running")
     assert f"corpus/{OLD}/9.parquet" not in {one.path for one in garbage(store)}
+    ran(store, "20260105T000000Z-00000", {"min": 9}, [(resolve(store, CORPUS), {})])
+    assert f"corpus/{OLD}/9.parquet" in {one.path for one in garbage(store)}
 
 
-def _hold(url: str, ready: object, go: object) -> None:
-    with lock(Store(url), "c4-0", lambda who: None):
-        ready.set()  # type: ignore[attr-defined]
-        go.wait(30)  # type: ignore[attr-defined]
+def test_gc_waits_for_a_run_that_is_at_work(store: Store) -> None:
+    """Its new shards are in no snapshot yet, and it may count on old ones that no finished run needs."""
+    record = RunRecord("corpus", {})
+    with lock(store, record.lock, lambda who: None):
+        record.save(store)
+        with pytest.raises(Problem, match=f"the run {record.id} .* is at work"):
+            garbage(store)
+    assert f"corpus/{OLD}/9.parquet" in {one.path for one in garbage(store)}
 
 
-def test_a_lock_makes_the_second_wait_and_death_frees_it(tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    ready, go = spawn.Event(), spawn.Event()
-    holder = spawn.Process(target=_hold, args=(str(tmp_path), ready, go))
-    holder.start()
-    assert ready.wait(30)
-    told: list[str] = []
+def test_the_latest_is_the_latest_also_within_a_second() -> None:
+    ids = [RunRecord("corpus", {}).id for _ in range(20)]
+    assert ids == sorted(ids)
 
-    def killed_once_told(who: str) -> None:
-        told.append(who)
-        holder.kill()
 
-    with lock(Store(str(tmp_path)), "c4-0", killed_once_told):
-        pass
-    assert len(told) == 1
-    assert f"process {holder.pid}" in told[0]
+def test_a_damaged_snapshot_is_a_clear_error_and_not_another_answer(store: Store) -> None:
+    reference = resolve(store, "records").reference
+    path = f"records/{RECORDS}/snapshots/{reference.rpartition('@')[2]}.json"
+    store.write(path, store.read(path).replace(b'"rows":2', b'"rows":3'))
+    with pytest.raises(Problem, match="the snapshot is damaged"):
+        resolve(store, reference)
+
+
+def test_a_damaged_run_record_hides_no_other(store: Store) -> None:
+    for damage in (b"", b"null", b"[]", b"{}", b'{"artifacts": 1}'):
+        store.write("runs/20270101T000000Z-000000.json", damage)
+        assert resolve(store, "corpus").key == CORPUS

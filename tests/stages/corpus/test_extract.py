@@ -85,6 +85,14 @@ def test_the_search_for_a_declaration_is_quick_on_bait() -> None:
         ("<div>" * 100_000 + "x", {}, "extract_error:too_deep", 100_000, 1000),
         ("<a><b>" * 50_000 + "x", {}, "extract_error:too_deep", 100_000, 1000),
         ("<div></p></br>" * 20_000, {}, "extract_error:too_deep", 20_000, 1000),  # end tags of others close nothing
+        ("<p " + " ".join(f"a{n}=1" for n in range(100_000)) + ">word", {}, "extract_error:too_many_attributes", 100_000, 20_000),
+        (
+            "<p " + "/".join(f"a{n}" for n in range(30_000)) + " b='1' >word",
+            {},
+            "extract_error:too_many_attributes",
+            30_001,
+            20_000,
+        ),
         ("<p>" + "".join(f"<font size={n}>" for n in range(900)) + "</p><p>x" * 900, {"memory_mb": 100}, "memory", None, None),
     ],
 )
@@ -106,7 +114,8 @@ def test_pages_that_cannot_be_extracted_have_a_reason_with_its_numbers(
         "<ul>" + "<li>word" * 12_000,
         "<div><b>word</b></div>" * 6_000,
         "&lt;&amp;&#x41;" * 100_000,
-        "<p " + "a=1 " * 100_000 + ">word",
+        "<p " + "a=1 " * 19_000 + ">word",
+        '<svg><path d="' + "M 0/0 " * 100_000 + f'"/></svg><p>{PROSE}',
         "<p>" + " \t\n" * 300_000 + "word",
         "<pre>" + " " * 1_000_000 + "word\t\t\t",
     ],

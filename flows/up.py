@@ -1,0 +1,157 @@
+"""Everything at once, on loopback: the Prefect server, the flows as deployments, the viewer. `winnow up`.
+
+Three processes of this one, which go when it goes. Where they listen is written to `.winnow/up.json`, so that other commands of this
+folder use the running server instead of starting a private one.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from flows.server import START_SECONDS, healthy, settle_environment
+from storage.problem import Problem
+
+STATE = Path(".winnow/up.json")
+HEARTBEAT_SECONDS = 30  # a run whose process was killed is known to be dead after three missed ones
+
+
+@dataclass(frozen=True)
+class Addresses:
+    prefect: str
+    """The Prefect UI; its API is at `/api`."""
+    viewer: str
+    store: str
+    pid: int
+
+    @property
+    def api(self) -> str:
+        return f"{self.prefect}/api"
+
+
+def running() -> Addresses | None:
+    """The `winnow up` of this folder, if one answers."""
+    try:
+        addresses = Addresses(**json.loads(STATE.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return addresses if healthy(addresses.api) else None
+
+
+@contextmanager
+def up(store: str, crawl: str, prefect_port: int, viewer_port: int) -> Iterator[tuple[Addresses, Callable[[], str | None]]]:
+    """The addresses once all three answer, and a function that names a process that has ended. Raises Problem where one cannot start."""
+    settle_environment()
+    other = running()
+    if other:
+        raise Problem(
+            f"`winnow up` runs in this folder already (process {other.pid}): Prefect {other.prefect}, viewer {other.viewer}"
+        )
+    from prefect.settings import PREFECT_API_URL
+
+    configured = PREFECT_API_URL.value()
+    for name, port in (("Prefect", prefect_port), ("the viewer", viewer_port)):
+        if not (configured and name == "Prefect"):
+            _check_free(name, port)
+    prefect = configured.removesuffix("/api") if configured else f"http://127.0.0.1:{prefect_port}"
+    addresses = Addresses(prefect, f"http://127.0.0.1:{viewer_port}", store, os.getpid())
+    environment = os.environ | {
+        "PREFECT_API_URL": addresses.api,
+        "PREFECT_SERVER_UI_API_URL": addresses.api,
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "WINNOW_VIEWER": addresses.viewer,
+    }
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(name: str, module: str, *arguments: str) -> None:
+        command = [sys.executable, "-m", module, *arguments, str(os.getpid())]
+        processes[name] = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def ended() -> str | None:
+        return next(
+            (f"{name} ended with {process.returncode}" for name, process in processes.items() if process.poll() is not None), None
+        )
+
+    try:
+        if configured:
+            _wait(addresses.api, ended)
+        else:
+            start("the Prefect server", "flows.server", str(prefect_port), "services")
+            _wait(addresses.api, ended)
+        crash_runs_without_heartbeat(addresses.api)
+        start("the process that serves the flows", "flows.served", store, crawl)
+        start("the viewer", "storage.viewer", store, str(viewer_port), addresses.prefect)
+        _wait(addresses.viewer, ended)
+        STATE.parent.mkdir(exist_ok=True)
+        STATE.write_text(json.dumps(asdict(addresses)))
+        yield addresses, ended
+    finally:
+        STATE.unlink(missing_ok=True)
+        for process in reversed(processes.values()):
+            process.send_signal(signal.SIGTERM)
+        for process in reversed(processes.values()):
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _check_free(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Problem(
+                f"port {port} for {name} cannot be had: {error.strerror}. Another program listens there; stop it, or give another port "
+                "with --prefect-port or --viewer-port"
+            ) from None
+
+
+def _wait(address: str, ended: Callable[[], str | None]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not healthy(address):
+        if gone := ended():
+            raise Problem(f"{gone} before it answered at {address}; its words are above")
+        if time.monotonic() > deadline:
+            raise Problem(f"nothing answers at {address} after {START_SECONDS} s")
+        time.sleep(0.1)
+
+
+def crash_runs_without_heartbeat(api: str) -> None:
+    """An automation that marks runs as crashed whose process is gone; Prefect itself would show them as running for ever."""
+    from prefect.automations import AutomationCore
+    from prefect.client.orchestration import get_client
+    from prefect.events.actions import ChangeFlowRunState
+    from prefect.events.schemas.automations import EventTrigger, Posture
+    from prefect.server.schemas.states import StateType
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    name = "winnow: runs whose process is gone are crashed"
+    beat = "prefect.flow-run.heartbeat"
+    automation = AutomationCore(
+        name=name,
+        trigger=EventTrigger(
+            after={beat},
+            expect={beat, *(f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed"))},
+            match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=3 * HEARTBEAT_SECONDS),
+        ),
+        actions=[
+            ChangeFlowRunState(state=StateType.CRASHED, message="its process is gone; run it again, it goes on where it stopped")
+        ],
+    )
+    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+        if not client.read_automations_by_name(name):
+            client.create_automation(automation)
