@@ -41,6 +41,7 @@ class Bar:
     def finish(self, stage: str, snapshot: Snapshot, cached: bool, seconds: float) -> None:
         if stage in self._tasks:
             self._progress.remove_task(self._tasks.pop(stage))
+            self._progress.refresh()  # else the next print draws it once more
         dropped = snapshot.rows - snapshot.kept
         count, what = (snapshot.rows, "rows") if len(snapshot.shards) == len(snapshot.files) else (len(snapshot.files), "files")
         rows = f"{count:>9,} {what:<5}" + (f" {dropped:>8,} dropped" if dropped else "")

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from flows.engines.engine import Died, Failed
-from flows.materialize import Context, Dataset, sources
+from flows.identity import Dataset
+from flows.materialize import Context, sources
 from flows.run import Run
 from stages.corpus.sources import SOURCES, SourceFile, SourcesConfig, content_digest, digest, discover, source_row
 from storage.problem import Problem

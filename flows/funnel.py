@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from rich.console import Console
 from rich.table import Table
 
-from flows.materialize import Dataset
+from flows.identity import Dataset
 
 
 @dataclass(frozen=True)

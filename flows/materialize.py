@@ -3,42 +3,25 @@
 The one place for caching, locks, engines, death and damage. Nothing here knows Prefect: `flows/run.py` does.
 """
 
-import hashlib
-import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from flows.engines.attempt import external
 from flows.engines.engine import Died, Engine, Failed
+from flows.identity import Dataset, Given, recipe_of, reference
 from flows.isolate import divisible, run_isolated
+from flows.present import begin, found_files, listed_files
 from flows.work import Artifact, Shard, ShardTask, WholeTask, run_shard, run_whole
-from stages.stage import Config, Input, Stage
-from storage.canonical import digest
+from stages.stage import Config, Stage
 from storage.locks import lock
 from storage.problem import Problem
 from storage.recipe import Recipe
-from storage.shards import File, examine, file_stem, footer, next_name, part_name, write_shard
+from storage.shards import File, file_stem, next_name, part_name, write_shard
 from storage.snapshot import Snapshot, snapshots
-from storage.store import TEMPORARY, Store
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A sealed artifact in a running flow."""
-
-    stage: Stage
-    recipe: Recipe
-    snapshot: Snapshot
-    columns: Mapping[str, pl.DataType]
-    """Columns that the next stage sees."""
-    inputs: Mapping[str, str]
-    """Name -> snapshot reference, for the run record."""
-    cached: bool = False
+from storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -51,17 +34,14 @@ class Context:
     """Told (stage, shards done, shards in all)."""
 
 
-Given = Dataset | Path | Input | Mapping[str, str]
-
-
 def materialize(
     context: Context, stage: Stage, config: Config, docs: Dataset | None = None, given: Mapping[str, Given] | None = None
 ) -> Dataset:
     """The artifact of `stage` over `docs` and what else it needs by name. Raises Problem or StageError; what is done stays done."""
     given = given or {}
-    recipe = _recipe(stage, config, docs, given)
+    recipe = recipe_of(stage, config, docs, given)
     inputs = {
-        name: _reference(value)
+        name: reference(value)
         for name, value in {"docs": docs, **given}.items()
         if value is not None and not isinstance(value, Mapping)
     }
@@ -83,77 +63,8 @@ class StageError(Exception):
     """A bug in a stage, with the traceback of the worker."""
 
 
-def _recipe(stage: Stage, config: Config, docs: Dataset | None, given: Mapping[str, Given]) -> Recipe:
-    inputs: dict[str, str] = {}
-    if docs is not None:
-        inputs["docs"] = f"{docs.snapshot.stage}/{docs.recipe.key}"
-    for name, value in given.items():
-        if isinstance(value, Dataset):
-            if stage.shape == "whole":
-                inputs[name] = value.snapshot.reference
-            elif stage.sides[name] == "shard":
-                inputs[name] = f"{value.snapshot.stage}/{value.recipe.family}"
-            else:
-                inputs[name] = f"{value.snapshot.stage}/{value.recipe.key}"
-        elif not isinstance(value, Mapping):
-            inputs[name] = _reference(value)
-    return Recipe(stage.name, stage.version, config.model_dump(mode="json"), inputs)
-
-
-def _reference(value: Given) -> str:
-    if isinstance(value, Dataset):
-        return value.snapshot.reference
-    if isinstance(value, Input):
-        return f"file:{digest([[name, _file_digest(value.folder / name)] for name in value.names], 16)}"
-    assert isinstance(value, Path)
-    if value.is_dir():
-        names = tuple(sorted(path.relative_to(value).as_posix() for path in value.rglob("*") if path.is_file()))
-        return _reference(Input(value, names))
-    return f"file:{_file_digest(value)[:16]}"
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise Problem(f"cannot read {path}: {error.strerror}. Expected a readable local file; check the path") from error
-
-
 def _side(value: Given) -> Any:
     return Artifact(value.snapshot.stage, value.snapshot.key, value.snapshot.id) if isinstance(value, Dataset) else value
-
-
-def _begin(context: Context, folder: str, recipe: Recipe) -> dict[str, int]:
-    """Sizes of the files that are there; the recipe is written first, leftovers of a run that died are removed."""
-    path, data = f"{folder}/recipe.json", (json.dumps(recipe.document(), indent=1, sort_keys=True) + "\n").encode()
-    sizes = context.store.sizes(folder)
-    if sizes.get("recipe.json") != len(data) or context.store.read(path) != data:
-        context.store.write(path, data)
-    if context.store.is_local:
-        for left in context.store.local(folder).glob(f"{TEMPORARY}*"):
-            if left.is_file():  # the working folder of a whole stage is its own to tidy
-                left.unlink(missing_ok=True)
-    return sizes
-
-
-def _listed(store: Store, stage: str, key: str, sizes: Mapping[str, int]) -> dict[str, File]:
-    """Name -> entry of every file that is there as some snapshot lists it; of what else these snapshots list, too.
-
-    A folder that grew a hundred times has a hundred snapshots: the largest is read first, and mostly none after it.
-    """
-    listed: dict[str, File] = {}
-    unlisted = {name for name in sizes if name != "recipe.json"}
-    for one in snapshots(store, stage, key) if unlisted else ():
-        for file in one.files:
-            fits = sizes.get(file.name) == file.bytes
-            if fits or file.name not in listed:
-                listed[file.name] = file
-            if fits:
-                unlisted.discard(file.name)
-        if not unlisted:
-            break
-    return listed
 
 
 def _shards(
@@ -162,8 +73,8 @@ def _shards(
     missing_columns = [name for name in stage.needs if name not in docs.columns]
     if missing_columns:
         raise Problem(f"{stage.name} needs the columns {missing_columns}; {docs.snapshot.reference} has {sorted(docs.columns)}")
-    sizes = _begin(context, folder, recipe)
-    listed = _listed(context.store, stage.name, recipe.key, sizes)
+    sizes = begin(context.store, folder, recipe)
+    listed = listed_files(context.store, stage.name, recipe.key, sizes)
     columns = stage.schema(docs.columns)
     matching = {
         name: {file.origin: file for file in value.snapshot.shards}
@@ -174,7 +85,7 @@ def _shards(
     tasks: list[ShardTask] = []
     for source in docs.snapshot.shards:
         task = _task(context.store, stage, config, folder, docs, source, given, matching)
-        found = _found(context, task, columns, listed, sizes)
+        found = found_files(context.store, context.say, task, columns, listed, sizes)
         if found is None:
             tasks.append(task)
         else:
@@ -207,7 +118,7 @@ def _task(
             sides[name] = Shard(value.snapshot.folder, matching[name][origin])
         else:
             raise Problem(
-                f"{_reference(value)} has no shard that matches {origin}; it was made from other inputs. Run the flow from its beginning"
+                f"{reference(value)} has no shard that matches {origin}; it was made from other inputs. Run the flow from its beginning"
             )
     digests = [source.digest, *(side.file.digest for _, side in sorted(sides.items()) if isinstance(side, Shard))]
     task = ShardTask(
@@ -227,36 +138,6 @@ def _task(
         stem = origin.rpartition("-p")[0]
         return replace(task, name=part_name(stem, 0, list(inputs)), inputs=inputs, stem=stem)
     return task
-
-
-def _found(
-    context: Context, task: ShardTask, columns: Mapping[str, pl.DataType], listed: dict[str, File], sizes: Mapping[str, int]
-) -> list[File] | None:
-    """The task's output if it is all there: listed by a snapshot, or whole and of the right schema (a run died before its snapshot)."""
-    if task.name not in sizes:
-        return None
-    files = []
-    for name in _parts(context.store, task, listed) if task.stage.shape == "parts" else [task.name]:
-        file = listed.get(name)
-        if file is not None and sizes.get(name) != file.bytes:
-            return None
-        if file is None and name in sizes:
-            file = examine(context.store, task.folder, name, columns, name if task.stage.shape == "parts" else task.origin)
-            if file is None:
-                context.say(f"{task.stage.name}: {name} is damaged ({sizes[name]} bytes, no whole shard); making it anew")
-        if file is None:
-            return None
-        files.append(file)
-    return files or None
-
-
-def _parts(store: Store, task: ShardTask, listed: Mapping[str, File]) -> list[str]:
-    """Names of all parts of the task's output. A snapshot that lists the first lists all; else the first itself tells their number."""
-    names = (part_name(task.stem, part, list(task.inputs)) for part in itertools.count())
-    if task.name in listed:
-        return list(itertools.takewhile(listed.__contains__, names))
-    count = int(footer(store, f"{task.folder}/{task.name}").get("winnow.parts", "0"))
-    return list(itertools.islice(names, count))
 
 
 def _run(context: Context, tasks: list[ShardTask]) -> Iterator[list[File]]:
@@ -303,7 +184,7 @@ def explained(what: str, error: BaseException) -> BaseException:
 def _whole(
     context: Context, stage: Stage, config: Config, recipe: Recipe, folder: str, given: Mapping[str, Given]
 ) -> tuple[Snapshot, bool]:
-    _begin(context, folder, recipe)
+    begin(context.store, folder, recipe)
     nested = {path.removeprefix(f"{folder}/"): size for path, size in context.store.walk(folder)}
     for one in snapshots(context.store, stage.name, recipe.key):
         if all(nested.get(file.name) == file.bytes for file in one.files):
@@ -325,8 +206,8 @@ def sources(context: Context, stage: Stage, config: Config, rows: Mapping[str, t
     recipe = Recipe(stage.name, stage.version, config.model_dump(mode="json"), {})
     folder = f"{stage.name}/{recipe.key}"
     with lock(context.store, f"{stage.name}-{recipe.key}", context.say):
-        sizes = _begin(context, folder, recipe)
-        listed = _listed(context.store, stage.name, recipe.key, sizes)
+        sizes = begin(context.store, folder, recipe)
+        listed = listed_files(context.store, stage.name, recipe.key, sizes)
         files = []
         new = 0
         for source, (path, row) in rows.items():

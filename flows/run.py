@@ -18,7 +18,8 @@ from flows.engines.attempt import attempt
 from flows.engines.engine import Engine, Failed
 from flows.engines.local import LocalEngine
 from flows.engines.ray import RayEngine
-from flows.materialize import Context, Dataset, Given, explained, materialize
+from flows.identity import Dataset, Given
+from flows.materialize import Context, explained, materialize
 from stages.stage import Config, Stage
 from storage.locks import lock
 from storage.runs import RunRecord

@@ -89,6 +89,7 @@ def create_app(store: str, token: str | None = None, prefect: str | None = None)
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
         routes=routes,
         exception_handlers={Problem: problem, HTTPException: missing, Exception: fault},

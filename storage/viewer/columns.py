@@ -2,7 +2,7 @@
 
 | column | shown |
 |---|---|
-| numbers | a histogram of 12 bins, least, greatest, mean |
+| numbers | a histogram of 12 bins (of equal ratio where a few values are far greater than most), least, greatest, mean |
 | text, booleans with few distinct values | the most frequent values |
 | other text, binary, lists | a histogram of lengths (characters, bytes, items) |
 
@@ -40,8 +40,6 @@ class Bar:
     count: int
     value: str | None
     """What a filter would ask for; None for bins."""
-    low: float = 0.0
-    high: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,6 @@ def _column(name: str, column: pa.ChunkedArray) -> Column:
         distinct = pc.count_distinct(values).as_py()
         if distinct <= FEW or distinct < len(values) // 100:
             return Column(name, str(kind), seen, nulls, "values", *_top(values))
-        # Bytes that are not UTF-8 have no characters to count, so each byte that begins one is counted as UTF-8 defines it.
         return _numbers(name, kind, seen, nulls, pc.utf8_length(values).to_numpy(), "characters")
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return _numbers(name, kind, seen, nulls, pc.binary_length(values).to_numpy(), "bytes")
@@ -151,11 +148,21 @@ def _numbers(name: str, kind: pa.DataType, seen: int, nulls: int, values: "np.nd
     if not len(finite):
         return Column(name, str(kind), seen, nulls, "nothing")
     low, high = float(finite.min()), float(finite.max())
-    bins = BINS if high > low else 1
-    with np.errstate(over="ignore"):
-        counts, edges = np.histogram(finite / max(1.0, high / 1e300), bins, (low, high) if high > low else (low - 0.5, low + 0.5))
+    edges = _edges(finite, low, high)
+    counts = np.histogram(finite, edges)[0] if len(edges) > 2 else [len(finite)]
     bars = tuple(
-        Bar(f"{first:,.4g} to {last:,.4g}", int(count), None, float(first), float(last))
+        Bar(f"{first:,.4g} to {last:,.4g}" if low < high else f"{low:,.6g}", int(count), None)
         for count, first, last in zip(counts, edges[:-1], edges[1:], strict=True)
     )
     return Column(name, str(kind), seen, nulls, of, bars, None, low, high, float(finite.mean()))
+
+
+def _edges(values: "np.ndarray[Any, np.dtype[np.float64]]", low: float, high: float) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Of equal width; of equal ratio where most values would otherwise crowd the first bin."""
+    if low == high or not np.isfinite(high - low):
+        return np.array([low, high])
+    if low > 0 and high > 100 * low and float(np.median(values)) < low + (high - low) / BINS:
+        edges = np.geomspace(low, high, BINS + 1)
+        edges[0], edges[-1] = low, high
+        return edges
+    return np.linspace(low, high, BINS + 1)

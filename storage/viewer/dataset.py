@@ -29,7 +29,7 @@ from storage.viewer.filters import OPERATORS, Filter
 from storage.viewer.page import ARTIFACT, Page, Viewer, address, chosen, number, only, render
 from storage.viewer.rows import Query, Result
 
-SCAN_SECONDS = 1
+SCAN_SECONDS = 0.7
 SORT_SECONDS = 4
 TRAIL = 40  # pages of a scan that can be gone back through
 LEAD = ("url", "text")  # shown first, where there are such columns; the rest follows in the order of the schema
@@ -113,7 +113,7 @@ def asked(request: Request, snapshot: Snapshot) -> tuple[Query, list[int]]:
         number(request, "page", 1, 1, 10**12),
         trail[-1],
         number(request, "size", 50, 1, 500),
-        number(request, "seconds", SORT_SECONDS if given.get("sort") else SCAN_SECONDS, 1, 60),
+        number(request, "seconds", 0, 1, 60) or (SORT_SECONDS if given.get("sort") else SCAN_SECONDS),
     )
     return query, trail
 

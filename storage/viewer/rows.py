@@ -73,17 +73,18 @@ class Result:
 
 @dataclass
 class Tally:
-    """How many of the first `looked` rows match: kept between requests, since the files never change."""
+    """How many of the first rows match: kept between requests, since the files never change."""
 
-    looked: int = 0
-    found: int = 0
+    state: tuple[int, int] = (0, 0)
+    """(looked, found): replaced as one, so that a reader in another thread never sees half of a step."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, begin: int, end: int, found: int) -> None:
+    def add(self, begin: int, end: int, matches: int) -> None:
         """Counts rows `begin` to `end` unless they are counted already, or rows before them are not."""
         with self.lock:
-            if begin == self.looked:
-                self.looked, self.found = end, self.found + found
+            looked, found = self.state
+            if begin == looked:
+                self.state = (end, found + matches)
 
 
 @dataclass
@@ -126,8 +127,10 @@ def _scanned(store: Store, query: Query, table: Table, schema: pa.Schema) -> Res
     if not 0 <= query.start <= table.rows:
         raise Problem(f"a scan cannot begin at row {query.start:,}; there are {table.rows:,} rows")
     numbers: list[int] = []
-    looked = query.start
-    for begin, end, found in _matches(store, query, table, schema, query.start):
+    # Where rows were counted before and none of them matched, there is no need to look at them again.
+    counted, matching = tally.state
+    looked = max(query.start, 0 if matching else counted)
+    for begin, end, found in _matches(store, query, table, schema, looked):
         tally.add(begin, end, len(found))
         numbers += found[: query.size - len(numbers)].tolist()
         looked = end
@@ -137,22 +140,24 @@ def _scanned(store: Store, query: Query, table: Table, schema: pa.Schema) -> Res
         if clock.over:
             break
     full = len(numbers) == query.size or looked >= table.rows
-    if full and tally.looked < table.rows:
-        for begin, end, found in _matches(store, query, table, schema, tally.looked):
+    if full and tally.state[0] < table.rows:
+        for begin, end, found in _matches(store, query, table, schema, tally.state[0]):
             tally.add(begin, end, len(found))
             if clock.over:
                 break
-    following = (
-        looked if looked < table.rows and not (tally.looked >= table.rows and _none_after(query, numbers, tally)) else None
-    )
+    counted, matching = tally.state
+    if counted >= table.rows and query.start == 0 and len(numbers) == matching:
+        full, looked = True, table.rows  # every match is on this page
     return Result(
-        numbers, tables.take(store, table, numbers), table.rows, tally.found, tally.looked, looked, full, next_start=following
+        numbers,
+        tables.take(store, table, numbers),
+        table.rows,
+        matching,
+        counted,
+        looked,
+        full,
+        next_start=looked if looked < table.rows else None,
     )
-
-
-def _none_after(query: Query, numbers: list[int], tally: Tally) -> bool:
-    """A first page that already holds every match has no next one."""
-    return query.start == 0 and len(numbers) == tally.found
 
 
 def _matches(

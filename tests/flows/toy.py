@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from flows.engines.engine import Engine
-from flows.materialize import Context, Dataset, sources
+from flows.identity import Dataset
+from flows.materialize import Context, sources
 from stages.rules import Rule, decide
 from stages.stage import REASON, Config, Stage
 from storage.shards import encode
