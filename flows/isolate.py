@@ -13,15 +13,14 @@ import polars as pl
 
 from flows.engines.engine import Died, Failed
 from flows.engines.local import LocalEngine
-from flows.work import Shard, ShardTask, run_rows, task_rows
+from flows.work import ShardTask, rowwise, run_rows, task_rows
 from stages.stage import REASON
 from storage.shards import File, write_shard
 
 
 def divisible(task: ShardTask) -> bool:
     """Rows can be run alone, and one that cannot be run can be tagged."""
-    alone = not any(isinstance(side, Shard) for side in task.sides.values())
-    return alone and task.stage.filters and task.stage.shape == "shard"
+    return rowwise(task) and task.stage.filters
 
 
 def run_isolated(task: ShardTask) -> tuple[File, dict[str, str]]:

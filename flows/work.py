@@ -5,6 +5,7 @@ Tasks are plain values and name everything by store and path, so that any engine
 
 import contextlib
 import fcntl
+import itertools
 import os
 import shutil
 import tempfile
@@ -22,6 +23,9 @@ from storage.snapshot import Snapshot, load
 from storage.store import TEMPORARY, Store
 
 WORKING = f"{TEMPORARY}work"
+
+
+BATCH_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,24 @@ def run_rows(task: ShardTask) -> pl.DataFrame:
     """The stage's output for the task's rows, not written."""
     docs = task_rows(task)
     sides = {name: _open_side(task.store, side) for name, side in task.sides.items()}
-    frame: pl.DataFrame = task.stage.run(docs, task.config, sides)
+    frame: pl.DataFrame = pl.concat([task.stage.run(batch, task.config, sides) for batch in _batches(task, docs)])
     if task.stage.filters and task.stage.shape == "shard" and frame.height != docs.height:
         raise ValueError(f"{task.stage.name} gave {frame.height} rows for {docs.height}; a filter tags and never drops")
     return frame
+
+
+def rowwise(task: ShardTask) -> bool:
+    """Whether the stage's output for some rows is the same with and without the others: no side is tied to the shard as a whole."""
+    return task.stage.shape == "shard" and not any(isinstance(side, Shard) for side in task.sides.values())
+
+
+def _batches(task: ShardTask, docs: pl.DataFrame) -> list[pl.DataFrame]:
+    """`docs` in pieces of BATCH_BYTES of text: as Python strings, all texts of a shard could take four times its size at once."""
+    if not rowwise(task) or "text" not in docs.columns or docs.is_empty():
+        return [docs]
+    behind = docs["text"].str.len_bytes().fill_null(0).cum_sum() // BATCH_BYTES
+    starts = [0, *(behind != behind.shift(1, fill_value=behind[0])).arg_true().to_list(), docs.height]
+    return [docs[first:last] for first, last in itertools.pairwise(starts) if last > first]
 
 
 def task_rows(task: ShardTask) -> pl.DataFrame:

@@ -59,6 +59,8 @@ _FLAT = frozenset({
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
     "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "colgroup", "option", "optgroup", "rt", "rp",
 })  # fmt: skip
+# Texts become a column in batches: as Python strings, all of a shard could take four times its size at once.
+BATCH_CHARS = 4 << 20
 # Below this many tags no nesting costs more than two seconds, and the scan for depth is not worth its time.
 _NESTS = 10_000
 # A tag that is short cannot hold attributes enough to matter. Quoted values are no attributes: the path of a map has 100,000 spaces.
@@ -205,16 +207,26 @@ def extract_page(payload: bytes, charset: str | None, kind: str, config: Extract
 
 def run(docs: pl.DataFrame, config: ExtractConfig, sides: Sides) -> pl.DataFrame:
     """`docs`, the lasting columns of it, with text, signals and reason; `sides["crawl"]` says where the crawl files lie."""
-    pages = read_pages(docs, sides["crawl"])
-    rows = []
-    for charset, kind, page in zip(docs["charset"], docs["kind"], pages, strict=True):
-        if page.error:
-            rows.append(Extracted(reason=f"extract_error:{page.error}"))
-        else:
-            rows.append(extract_page(page.payload, charset, kind, config))
     schema = {"text": pl.String()} | SIGNALS | REASON
-    columns = [pl.Series(name, [getattr(row, name) for row in rows], dtype) for name, dtype in schema.items()]
-    return docs.select(KEEPS).with_columns(columns)
+    frames: list[pl.DataFrame] = []
+    batch: list[Extracted] = []
+    size = 0
+
+    def column_wise() -> None:
+        frames.append(
+            pl.DataFrame([pl.Series(name, [getattr(row, name) for row in batch], dtype) for name, dtype in schema.items()])
+        )
+        batch.clear()
+
+    for charset, kind, page in zip(docs["charset"], docs["kind"], read_pages(docs, sides["crawl"]), strict=True):
+        row = Extracted(reason=f"extract_error:{page.error}") if page.error else extract_page(page.payload, charset, kind, config)
+        batch.append(row)
+        size += row.text_chars or 0
+        if size > BATCH_CHARS:
+            column_wise()
+            size = 0
+    column_wise()
+    return docs.select(KEEPS).hstack(pl.concat(frames))
 
 
 EXTRACT = Stage(

@@ -39,13 +39,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 from pydantic import Field
 
 from stages.corpus.containers import Blocks, Container, Member, chunks, container, continues, joined, next_member, plain
+from stages.corpus.crawl import ChangedError, CrawlFile
+from stages.corpus.http_body import BodyError
 from stages.corpus.ready_text import Line, Mapping, json_lines, parquet_lines
 from stages.corpus.sources import SOURCE_COLUMNS, open_source
 from stages.corpus.warc import HttpHead, Record, http_head, records
@@ -105,14 +108,16 @@ class RecordsConfig(Config):
 def index(docs: pl.DataFrame, config: RecordsConfig, sides: Sides) -> pl.DataFrame:
     """The page records of one source."""
     source = docs.row(0, named=True)
-    with open_source(sides["crawl"][source["source"]]) as file:
+    url = sides["crawl"][source["source"]]
+    with ExitStack() as opened:
+        file = opened.enter_context(open_source(url))
         if source["format"] == "parquet":
             rows = _text_rows(parquet_lines(file, _mapping(config), source["file_path"]), config)
         elif source["format"] == "jsonl":
             lines = json_lines(Blocks(file), _mapping(config), source["file_path"], config.max_page_bytes)
             rows = _text_rows(lines, config)
         else:
-            rows = _archive_rows(Blocks(file), config)
+            rows = _sized(_archive_rows(Blocks(file), config), source["source"], opened.enter_context(open_source(url)))
         shared = {"file_path": source["file_path"], "source": source["source"], "dump": config.dump}
         found = (row | shared for row in _split(rows, source["source"], config))
         schema = RECORDS.schema(SOURCE_COLUMNS)
@@ -120,6 +125,20 @@ def index(docs: pl.DataFrame, config: RecordsConfig, sides: Sides) -> pl.DataFra
         while batch := list(islice(found, 5000)):  # Python rows take ten times the memory of columns
             frames.append(pl.DataFrame(batch, schema=schema))
     return pl.concat(frames)
+
+
+def _sized(rows: Iterable[Row], source: str, file: BinaryIO) -> Iterator[Row]:
+    """Rows whose `bytes` are those of the decoded page: a part must be bounded by what it takes to hold it, and a bomb is small on disk.
+
+    Only compressed bodies are read twice for it, and published crawls have none.
+    """
+    pages: CrawlFile | None = None
+    for row in rows:
+        if row.pop("encoded", False) and row["reason"] is None:
+            pages = pages or CrawlFile(file)
+            with suppress(ChangedError, BodyError):  # `extract` will say so
+                row["bytes"] = max(row["bytes"], len(pages.page(row | {"source": source}).payload))
+        yield row
 
 
 def _split(rows: Iterable[Row], source: str, config: RecordsConfig) -> Iterator[Row]:
@@ -209,6 +228,7 @@ def _record_rows(record: Record, offset: int, length: int, skip: int, config: Re
         "mime": mime or None,
         "charset": charset or None,
         "bytes": body,
+        "encoded": http is not None and http.fields.get("content-encoding", "identity") != "identity",
     }
     if kind == "conversion":
         row["kind"] = "text" if mime in ("", "text/plain") else None

@@ -21,9 +21,9 @@ from starlette.staticfiles import StaticFiles
 from storage.problem import Problem
 from storage.store import Store
 from storage.viewer import catalogue, columns_page, dataset, files_page, find, row_page, runs_page
-from storage.viewer.guard import guard
+from storage.viewer.guard import HEADERS, guard
 from storage.viewer.page import Page, Viewer, address, render
-from storage.viewer.units import ago, count, duration, size
+from storage.viewer.units import ago, compact, count, duration, size
 from storage.viewer.visible import name_of, short, visible
 
 HERE = Path(__file__).parent
@@ -73,7 +73,9 @@ def create_app(store: str, token: str | None = None, prefect: str | None = None)
 
     async def fault(request: Request, error: Exception) -> Response:
         logging.getLogger(__name__).error("%s failed", request.url.path, exc_info=error)
-        return refuse(request, 500, f"a fault of the viewer ({type(error).__name__}); its log says more. Please report it")
+        response = refuse(request, 500, f"a fault of the viewer ({type(error).__name__}); its log says more. Please report it")
+        response.headers.update(HEADERS)  # this answer is made outside the guard
+        return response
 
     static = Mount("/static", StaticFiles(directory=HERE / "static"))
     # /{stage} and /{stage}/{key} take what no other path wants, so they come last in PAGES and after the static files.
@@ -94,7 +96,7 @@ def create_app(store: str, token: str | None = None, prefect: str | None = None)
         routes=routes,
         exception_handlers={Problem: problem, HTTPException: missing, Exception: fault},
     )
-    app.middleware("http")(guard(token, refuse))
+    app.middleware("http")(guard(token))
     return app
 
 
@@ -115,7 +117,7 @@ def _templates() -> Environment:
     )
     made.filters |= {
         "visible": visible, "short": short, "name_of": name_of, "address": address, "count": count, "size": size, "ago": ago,
-        "duration": duration,
+        "duration": duration, "compact": compact,
     }  # fmt: skip
     made.tests |= {"figure": _is_figure}
     return made

@@ -2,7 +2,7 @@
 
 | column | shown |
 |---|---|
-| numbers | a histogram of 12 bins (of equal ratio where a few values are far greater than most), least, greatest, mean |
+| numbers | a histogram of 12 bins (one for each whole number where they are few; of equal ratio where a few values are far greater than most), least, greatest, mean |
 | text, booleans with few distinct values | the most frequent values |
 | other text, binary, lists | a histogram of lengths (characters, bytes, items) |
 
@@ -25,6 +25,7 @@ from storage.store import Store
 from storage.viewer import tables
 from storage.viewer.filters import is_text
 from storage.viewer.tables import Table, footer, opened
+from storage.viewer.units import compact
 
 SAMPLE_ROWS = 8_000
 SAMPLE_BYTES = 48_000_000
@@ -148,18 +149,25 @@ def _numbers(name: str, kind: pa.DataType, seen: int, nulls: int, values: "np.nd
     if not len(finite):
         return Column(name, str(kind), seen, nulls, "nothing")
     low, high = float(finite.min()), float(finite.max())
-    edges = _edges(finite, low, high)
-    counts = np.histogram(finite, edges)[0] if len(edges) > 2 else [len(finite)]
-    bars = tuple(
-        Bar(f"{first:,.4g} to {last:,.4g}" if low < high else f"{low:,.6g}", int(count), None)
-        for count, first, last in zip(counts, edges[:-1], edges[1:], strict=True)
-    )
+    whole = of != "values" or pa.types.is_integer(kind)
+    if whole and high - low < BINS:
+        counts = np.bincount((finite - low).astype(np.int64))
+        bars = tuple(Bar(compact(low + place), int(count), None) for place, count in enumerate(counts))
+    elif low == high:
+        bars = (Bar(compact(low), len(finite), None),)
+    else:
+        edges = _edges(finite, low, high)
+        counts = np.histogram(finite, edges)[0] if len(edges) > 2 else np.array([len(finite)])
+        bars = tuple(
+            Bar(f"{compact(first)} to {compact(last)}", int(count), None)
+            for count, first, last in zip(counts, edges[:-1], edges[1:], strict=True)
+        )
     return Column(name, str(kind), seen, nulls, of, bars, None, low, high, float(finite.mean()))
 
 
 def _edges(values: "np.ndarray[Any, np.dtype[np.float64]]", low: float, high: float) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """Of equal width; of equal ratio where most values would otherwise crowd the first bin."""
-    if low == high or not np.isfinite(high - low):
+    if not np.isfinite(high - low):
         return np.array([low, high])
     if low > 0 and high > 100 * low and float(np.median(values)) < low + (high - low) / BINS:
         edges = np.geomspace(low, high, BINS + 1)

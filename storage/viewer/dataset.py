@@ -8,7 +8,7 @@
 | `sort`, `order=desc` | by that column |
 | `page`, `size` | which page, of how many rows |
 | `from` | for filters and search: row numbers where this page and those before it begin, `0.1840.3312` |
-| `seconds` | how long a scan may take, 60 at most |
+| `seconds` | how long a scan may take, 1 to 60; without it 0.7, and 4 for an order |
 | `format` | `json` or `csv` of the rows at hand |
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
 
+import pyarrow as pa
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -77,6 +78,7 @@ def view(viewer: Viewer, request: Request) -> Response:
         result=result,
         types={field.name: str(field.type) for field in schema},
         shown=[name for name in LEAD if name in schema.names] + [name for name in schema.names if name not in LEAD],
+        ordered={field.name for field in schema if not pa.types.is_nested(field.type)},
         described={column.name: column for column in describe(viewer.store, snapshot, table.name).columns},
         operators=OPERATORS,
         chips=chips(query, table.name, snapshot, schema.names),
@@ -128,7 +130,7 @@ def link(query: Query, trail: Sequence[int] = (), form: str = "") -> str:
     pairs += [("order", "desc")] if query.sort and query.descending else []
     pairs += [("page", str(query.page))] if query.page > 1 else []
     pairs += [("size", str(query.size))] if query.size != 50 else []
-    pairs += [("seconds", f"{query.seconds:.0f}")] if query.seconds != (SORT_SECONDS if query.sort else SCAN_SECONDS) else []
+    pairs += [("seconds", f"{query.seconds:.0f}")] if query.seconds not in (SCAN_SECONDS, SORT_SECONDS) else []
     pairs += [("from", ".".join(map(str, trail)))] if trail and trail[-1] else []
     pairs += [("format", form)] if form else []
     encoded = urlencode(pairs, errors="replace")

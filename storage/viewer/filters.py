@@ -69,13 +69,12 @@ def check(filters: Sequence[Filter], search: str, schema: pa.Schema) -> None:
         kind = column_type(schema, one.column)
         if one.operator in _TEXT and not is_text(kind):
             raise Problem(f"{one.sign!r} asks for text, but {one.column!r} is {kind}; use =, <, > or is null there")
-        if one.operator in _COMPARE:
-            _scalar(one, kind)
-        if one.operator == "matches":
-            try:
-                pc.match_substring_regex(pa.array([""]), one.value)
-            except pa.ArrowInvalid as error:
-                raise Problem(f"{one.value!r} is no regular expression of RE2: {error}. Use `contains` for plain text") from None
+        try:
+            _hold(pa.array(["" if is_text(kind) else None], kind), one)
+        except pa.ArrowInvalid as error:
+            raise Problem(f"{one.value!r} is no regular expression of RE2: {error}. Use `contains` for plain text") from None
+        except pa.ArrowNotImplementedError:
+            raise Problem(f"{one.column!r} is {kind}, which cannot be compared; ask whether it is null") from None
     if search and not text_columns(schema):
         raise Problem("there is no text column to search in; use a filter instead")
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -28,28 +28,26 @@ HEADERS = {
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 Answer = Callable[[Request], Awaitable[Response]]
-Refuse = Callable[[Request, int, str], Response]
 
 
-def guard(token: str | None, refuse: Refuse) -> Callable[[Request, Answer], Awaitable[Response]]:
-    """The middleware. `refuse(request, status, text)` makes the page that says why."""
+def guard(token: str | None) -> Callable[[Request, Answer], Awaitable[Response]]:
+    """The middleware. A stranger gets one line of plain text, with no word about the store."""
 
     async def guarded(request: Request, answer: Answer) -> Response:
-        response = _entry(request, token, refuse) or await answer(request)
+        response = _entry(request, token) or await answer(request)
         response.headers.update(HEADERS)
         return response
 
     return guarded
 
 
-def _entry(request: Request, token: str | None, refuse: Refuse) -> Response | None:
+def _entry(request: Request, token: str | None) -> Response | None:
     """None where the request may go on."""
     if token is None:
         host = request.headers.get("host", "")
         name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
         if name.lower() not in LOOPBACK:
-            return refuse(
-                request,
+            return _refuse(
                 403,
                 f"this viewer answers {', '.join(LOOPBACK)} only, not {host!r}. To reach it from elsewhere, start it with a token",
             )
@@ -58,9 +56,9 @@ def _entry(request: Request, token: str | None, refuse: Refuse) -> Response | No
     name, value = cookie(token)
     if given is not None:
         if not _same(given, token):
-            return refuse(request, 401, "the token in the address is wrong; open the address that `winnow up` printed")
+            return _refuse(401, "the token in the address is wrong; open the address that `winnow up` printed")
         if request.method not in ("GET", "HEAD"):
-            return refuse(request, 405, "the viewer only answers GET")
+            return _refuse(405, "the viewer only answers GET")
         rest = urlencode([(key, text) for key, text in request.query_params.multi_items() if key != "token"])
         # A path that begins with // would be another host's address.
         response = RedirectResponse("/" + request.url.path.lstrip("/\\") + (f"?{rest}" if rest else ""), 303)
@@ -69,7 +67,11 @@ def _entry(request: Request, token: str | None, refuse: Refuse) -> Response | No
     bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
     if _same(request.cookies.get(name, ""), value) or _same(bearer, token):
         return None
-    return refuse(request, 401, "this viewer asks for a token; open the address with ?token=... that `winnow up` printed")
+    return _refuse(401, "this viewer asks for a token; open the address with ?token=... that `winnow up` printed")
+
+
+def _refuse(status: int, text: str) -> Response:
+    return PlainTextResponse(f"{text}\n", status)
 
 
 def cookie(token: str) -> tuple[str, str]:

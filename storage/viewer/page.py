@@ -59,6 +59,7 @@ def render(
                 path = address(snapshot.reference) + page.path.removeprefix(ARTIFACT)
                 tabs.append((page.name, path, path == here))
         values["recipe"] = recipe_of(viewer.store, snapshot)
+        values["sources"] = [(name, text, _source(viewer.store, text)) for name, text in values["recipe"]["inputs"].items()]
     html = viewer.templates.get_template(template).render(
         site=site, tabs=tabs, snapshot=snapshot, store=viewer.store.url, prefect=viewer.prefect, **values
     )
@@ -98,6 +99,16 @@ def recipe_of(store: Store, snapshot: Snapshot) -> Mapping[str, Any]:
         return artifact.recipe(store, snapshot.stage, snapshot.key)
     except (FileNotFoundError, ValueError):
         return {"version": None, "config": {}, "inputs": {}}
+
+
+def _source(store: Store, text: str) -> str | None:
+    """The address of a recipe's input; None for a file, and for a family (a whole stage's recipe without snapshots), which has no folder."""
+    folder = text.partition("@")[0]
+    return (
+        address(text)
+        if re.fullmatch(r"[a-z0-9_]+/[0-9a-f]{12}", folder) and store.fs.exists(store.full(f"{folder}/recipe.json"))
+        else None
+    )
 
 
 def number(request: Request, name: str, default: int, low: int, high: int) -> int:

@@ -159,11 +159,15 @@ def batches(store: Store, table: Table, columns: list[str], start: int = 0) -> I
             continue
         number = starts[shard] + known.starts[group]
         with opened(store, table.folder, file, known.metadata) as parquet:
-            for batch in parquet.iter_batches(_batch_rows(known.metadata, groups, columns), row_groups=groups, columns=columns):
-                skip = max(0, start - number)
-                if skip < batch.num_rows:
-                    yield number + skip, batch.slice(skip)
-                number += batch.num_rows
+            size = _batch_rows(known.metadata, groups, columns)
+            # A few batches' worth of row groups at a time: of a remote shard, no more is fetched ahead.
+            run = max(1, 4 * size * len(groups) // max(1, known.starts[-1] - known.starts[group]))
+            for first in range(0, len(groups), run):
+                for batch in parquet.iter_batches(size, row_groups=groups[first : first + run], columns=columns):
+                    skip = max(0, start - number)
+                    if skip < batch.num_rows:
+                        yield number + skip, batch.slice(skip)
+                    number += batch.num_rows
 
 
 def _batch_rows(metadata: Any, groups: list[int], columns: list[str] | None) -> int:

@@ -1,10 +1,20 @@
-"""Numbers as people read them: 12,345; 3.4 MB; 5 min ago."""
+"""Numbers as people read them: 12,345; 438k; 3.4 MB; 5 min ago."""
 
 from datetime import UTC, datetime
 
 
 def count(number: int) -> str:
     return f"{number:,}"
+
+
+def compact(number: float) -> str:
+    """At most four digits: 0.6505, 47, 1,358, 17.7k, 438k, 2.1M."""
+    if abs(number) < 10_000:
+        return f"{number:,.4g}"
+    for unit, length in (("k", 1e3), ("M", 1e6), ("G", 1e9)):
+        if abs(number) < length * 999.5:
+            return f"{number / length:.3g}{unit}"
+    return f"{number:.3g}"
 
 
 def size(number: float) -> str:

@@ -35,12 +35,12 @@ def visible(value: Any, search: str = "") -> Markup:
 
 
 def short(value: Any, longest: int, search: str = "") -> Markup:
-    """At most `longest` characters of `value`, around the first match of `search` if there is one."""
+    """At most `longest` characters of `value`, around the first match of `search` unless that is near the beginning."""
     text = value if value is None else plain(value)
     if text is None or len(text) <= longest:
         return visible(text, search)
     found = re.search(re.escape(search), text, re.IGNORECASE) if search else None
-    begin = max(0, found.start() - BEFORE) if found and found.end() > longest else 0
+    begin = max(0, found.start() - BEFORE) if found and found.end() > longest // 3 else 0
     before, after = ("… " if begin else "", " …" if begin + longest < len(text) else "")
     return Markup("{}{}{}").format(before, visible(text[begin : begin + longest], search), after)
 
@@ -54,7 +54,7 @@ def plain(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:,.6g}"
     if isinstance(value, bytes):
         return f"{value.hex()} ({len(value):,} bytes)"
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):

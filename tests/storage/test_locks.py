@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from storage.locks import held, lock
@@ -54,6 +55,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setattr("storage.locks.PAUSE_SECONDS", 0.1)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # another test's client knows other credentials
     store = Store(f"s3://leases/{tmp_path.name}")
     store.fs.makedirs("leases", exist_ok=True)
     yield store

@@ -1,14 +1,17 @@
-"""The planted pages against the filters of datatrove themselves, on the main text as it was planted."""
+"""The planted pages against the filters, on the main text as it was planted."""
 
 import random
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import polars as pl
 import pytest
-from datatrove.data import Document
-from datatrove.pipeline.filters import C4QualityFilter, FineWebQualityFilter, GopherQualityFilter, GopherRepetitionFilter
 
+from stages.corpus.c4 import C4
+from stages.corpus.fineweb import FINEWEB
+from stages.corpus.gopher_quality import GOPHER_QUALITY
+from stages.corpus.gopher_repetition import GOPHER_REPETITION
 from stages.corpus.language import default_model, scores
 from stages.simulation.grammar import Pen
 from stages.simulation.html import LOOKS, damage, render
@@ -18,12 +21,7 @@ from stages.simulation.page import Page, page
 from stages.simulation.pages import KEPT, KINDS, NO_TEXT, counts
 from stages.simulation.world import World, build
 
-FILTERS: dict[str, Callable[[], Any]] = {
-    "gopher_repetition": GopherRepetitionFilter,
-    "gopher_quality": GopherQualityFilter,
-    "c4": lambda: C4QualityFilter(filter_no_terminal_punct=False),
-    "fineweb": FineWebQualityFilter,
-}
+FILTERS = (GOPHER_REPETITION, GOPHER_QUALITY, C4, FINEWEB)
 
 
 @lru_cache
@@ -37,11 +35,12 @@ def written(writer: Callable[..., Page], number: int, *more: str) -> str:
 
 def verdict(text: str) -> tuple[str | None, str | None]:
     """(stage, rule) of the first filter that drops the text."""
-    document = Document(text=text, id="")
-    for stage, made in FILTERS.items():
-        answer = made().filter(document)
-        if answer is not True and not (isinstance(answer, bool) and answer):
-            return stage, answer[1]
+    docs = pl.DataFrame({"text": [text]})
+    for stage in FILTERS:
+        docs = stage.run(docs, stage.config(), {})
+        if docs["reason"][0] is not None:
+            return stage.name, docs["reason"][0]
+        docs = docs.select("text")
     return None, None
 
 

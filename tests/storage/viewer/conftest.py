@@ -109,7 +109,12 @@ def make_store(url: str) -> dict[str, Snapshot]:
     ]
     seal(recipe, files, {})
 
-    recipe = Recipe("c4", 1, {"min_sentences": 5}, {"docs": f"url/{made['url'].key}"})
+    recipe = Recipe(
+        "c4",
+        1,
+        {"min_sentences": 5},
+        {"docs": f"url/{made['url'].key}", "removed": "clusters/0123456789ab", "model": "file:8f34"},
+    )
     file = write_shard(store, f"c4/{recipe.key}", "crawl-p0000-00000000.parquet", hostile(), HOSTILE, "o0")
     seal(recipe, [file], {"docs": made["url"].reference})
 

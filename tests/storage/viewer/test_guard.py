@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
 
 from storage.problem import Problem
 from storage.snapshot import Snapshot
@@ -35,11 +36,13 @@ def test_other_names_are_refused_without_a_token(root: Path, made: dict[str, Sna
     answer = client(str(root)).get("/", headers={"host": host})
     assert answer.status_code == 403
     assert "start it with a token" in answer.text
+    assert str(root) not in answer.text
 
 
 def test_a_token_is_asked_for_and_remembered(root: Path, made: dict[str, Snapshot]) -> None:
     browser = client(str(root), "viewer.example", token="secret")
     assert browser.get("/").status_code == 401
+    assert str(root) not in browser.get("/").text
     assert browser.get("/static/style.css").status_code == 401
     assert browser.get("/?token=wrong").status_code == 401
     assert browser.get("/", headers={"authorization": "Bearer wrong"}).status_code == 401
@@ -75,3 +78,16 @@ def test_settings_that_cannot_be_are_refused(root: Path) -> None:
         create_app(str(root), token="")
     with pytest.raises(Problem, match="nosuchprotocol"):
         create_app("nosuchprotocol://x")
+
+
+def test_a_fault_of_ours_tells_nothing_and_keeps_the_policy(root: Path, made: dict[str, Snapshot]) -> None:
+    browser = client(str(root))
+
+    def fault(request: object) -> None:
+        raise RuntimeError("inner <b>detail</b>")
+
+    browser.app.router.routes.insert(0, Route("/fault", fault))  # type: ignore[attr-defined]
+    answer = browser.get("/fault")
+    assert answer.status_code == 500
+    assert "inner" not in answer.text
+    assert answer.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]

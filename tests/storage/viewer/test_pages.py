@@ -68,7 +68,7 @@ def every_address(browser: TestClient) -> Iterator[tuple[str, str]]:
             continue
         yield address, answer.text
         for found in Links(answer.text).found:
-            kind = re.sub(r"=[^&]*", "=", re.sub(r"number=\d+", "number=", found))
+            kind = re.sub(r"(?<!sort)=[^&]*", "=", found)
             if kind not in seen and not found.startswith("#"):
                 seen.add(kind)
                 todo.append(found)
