@@ -1,5 +1,6 @@
 """The demo flow: a made-up web whose truth is known goes the way of a real crawl; the end says how right every step was."""
 
+import glob
 from typing import Any
 
 from prefect import flow
@@ -50,8 +51,9 @@ def demo(parameters: DemoParameters) -> dict[str, Any]:
     p = parameters
     with open_run("demo", p.model_dump(mode="json"), p) as run:
         crawl = run.stage(SIMULATE, p.simulate)
-        folder = f"{p.store.rstrip('/')}/{crawl.snapshot.folder}"
-        make_corpus(run, p.model_copy(update={"sources": [f"{folder}/*.warc.gz"]}))
+        folder = glob.escape(f"{p.store.rstrip('/')}/{crawl.snapshot.folder}")
+        named = p.records.model_copy(update={"dump": p.simulate.dump})
+        make_corpus(run, p.model_copy(update={"sources": [f"{folder}/*.warc.gz"], "records": named}))
         assessed = run.stage(ASSESS, AssessConfig(), crawl=crawl, **{name: run.made[name] for name in JUDGED})
         report = run.store.read(f"{assessed.snapshot.folder}/report.md").decode("utf-8")
         create_markdown_artifact(markdown=report, key="report", description="Every step against the truth")

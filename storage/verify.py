@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from storage import snapshot as snapshots_of
 from storage.artifact import artifacts, recipe
+from storage.collect import needed
 from storage.recipe import Recipe
 from storage.shards import sha256
 from storage.snapshot import Snapshot
@@ -21,16 +22,18 @@ class Finding:
     @property
     def harmful(self) -> bool:
         """False for leftovers that no dataset counts on."""
-        return self.problem not in ("unlisted", "unfinished")
+        return self.problem not in ("unlisted", "unfinished", "collected")
 
 
 def verify(store: Store, only: Snapshot | None = None, checked: Callable[[str], None] = lambda path: None) -> list[Finding]:
     """Findings over the whole store, or over the files of one snapshot. `checked` is told each path."""
     findings: list[Finding] = []
+    kept = set() if only else needed(store)
     for stage, key in [(only.stage, only.key)] if only else artifacts(store):
         folder = f"{stage}/{key}"
         findings += _recipe(store, stage, key)
         listed: dict[str, set[tuple[int, str]]] = {}
+        wanted: set[str] = set()
         for name in [f"{only.id}.json"] if only else store.sizes(f"{folder}/snapshots"):
             try:
                 one = snapshots_of.load(store, stage, key, name.removesuffix(".json"))
@@ -39,9 +42,16 @@ def verify(store: Store, only: Snapshot | None = None, checked: Callable[[str], 
                 continue
             for file in one.files:
                 listed.setdefault(file.name, set()).add((file.bytes, file.digest))
+                if only or one.reference in kept:
+                    wanted.add(file.name)
         sizes = {path.removeprefix(f"{folder}/"): size for path, size in store.walk(folder)}
         for name, expected in sorted(listed.items()):
-            findings += _file(store, f"{folder}/{name}", sizes.get(name), expected)
+            if name in sizes or name in wanted:
+                findings += _file(store, f"{folder}/{name}", sizes.get(name), expected)
+            else:
+                findings.append(
+                    Finding(f"{folder}/{name}", "collected", "no kept run needs it; the flow that made it can make it anew")
+                )
             checked(f"{folder}/{name}")
         if only is None:
             for name in sizes:

@@ -57,7 +57,7 @@ def run(inputs: Mapping[str, Input], out: Path, config: AssessConfig) -> dict[st
         raise ValueError(
             f"found {', '.join(crawl.names) or 'nothing'} in the crawl; expected truth.parquet: assess a simulated crawl"
         )
-    truth = pl.read_parquet(crawl.folder / "truth.parquet")
+    truth = read_parquet(str(crawl.folder / "truth.parquet"))
     lines: list[Line] = []
     misses: dict[str, pl.DataFrame] = {}
     for stage in (name for name in ORDER if name in inputs):

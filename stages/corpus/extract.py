@@ -14,6 +14,7 @@ In: rows of `records`; the bytes are read from the crawl, where each row says th
 |---|---|
 | empty | nothing was left |
 | extract_error:too_large, :too_many_tags, :too_deep, :too_many_attributes | counts over their bound, found before the parser runs |
+| extract_error:too_long | characters of text over their bound |
 | extract_error:cpu_limit | the backstop, see limits.py; in C code the worker dies instead |
 | extract_error:... | what the reader of the crawl said, or the name of the extractor's exception |
 
@@ -77,6 +78,8 @@ class ExtractConfig(Config):
     """Extractor: resiliparse is 15 to 20 times as fast, trafilatura more precise on articles."""
     max_html_bytes: int = Field(default=10_000_000, ge=1_000, le=100_000_000)
     """Largest page that is parsed."""
+    max_text_chars: int = Field(default=2_000_000, ge=1_000, le=100_000_000)
+    """Longest text; three times what Gopher's limit of 100,000 words lets through."""
     max_tags: int = Field(default=200_000, ge=1_000, le=2_000_000)
     """Most `<` in a page that is parsed."""
     max_depth: int = Field(default=1_000, ge=100, le=10_000)
@@ -202,6 +205,8 @@ def extract_page(payload: bytes, charset: str | None, kind: str, config: Extract
         return failed(type(error).__name__, detail=_clean(str(error))[:200])
     if not text.strip():
         return Extracted(None, size, tags, 0, encoding, "empty")
+    if len(text) > config.max_text_chars:
+        return failed("too_long", len(text), config.max_text_chars)
     return Extracted(text, size, tags, len(text), encoding)
 
 

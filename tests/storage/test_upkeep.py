@@ -90,6 +90,7 @@ def test_a_sound_store_has_no_findings(store: Store) -> None:
 
 def test_every_kind_of_damage_is_found_and_named(store: Store) -> None:
     folder = f"corpus/{CORPUS}"
+    store.local(f"records/{RECORDS}/1.parquet").unlink()
     store.local(f"{folder}/5.parquet").unlink()
     store.local(f"{folder}/6.parquet").write_bytes(b"short")
     data = bytearray(store.read(f"{folder}/7.parquet"))
@@ -107,7 +108,8 @@ def test_every_kind_of_damage_is_found_and_named(store: Store) -> None:
     assert found == {
         "recipe.json": ("damaged recipe", True),
         ".checkpoint": ("unfinished", False),
-        "5.parquet": ("missing", True),
+        "1.parquet": ("missing", True),
+        "5.parquet": ("collected", False),  # of a snapshot that no kept run needs
         "6.parquet": ("truncated", True),
         "7.parquet": ("altered", True),
         "8.parquet": ("unlisted", False),
@@ -125,6 +127,7 @@ def test_gc_keeps_what_the_newest_run_of_each_config_needs(store: Store) -> None
     assert verify(store, resolve(store, "corpus")) == []
     assert verify(store, resolve(store, "records")) == []
     assert garbage(store) == []
+    assert {finding.problem for finding in verify(store)} == {"collected"}  # deleted on purpose: no damage
 
 
 def test_gc_spares_what_a_killed_run_made_until_a_run_of_the_same_parameters_completes(store: Store) -> None:

@@ -80,6 +80,7 @@ def test_the_search_for_a_declaration_is_quick_on_bait() -> None:
         ("", {}, "empty", None, None),
         ("<html><body><script>var a = 1;</script>", {}, "empty", None, None),
         ("\0\0 \n", {}, "empty", None, None),
+        ("<p>" + "many words " * 200, {"max_text_chars": 1000}, "extract_error:too_long", 2199, 1000),
         ("x" * 2000, {"max_html_bytes": 1000}, "extract_error:too_large", 2000, 1000),
         ("<p>x" * 2000, {"max_tags": 1000}, "extract_error:too_many_tags", 2000, 1000),
         ("<div>" * 100_000 + "x", {}, "extract_error:too_deep", 100_000, 1000),
