@@ -1,12 +1,14 @@
 """The demo flow: a made-up web whose truth is known goes the way of a real crawl; the end says how right every step was."""
 
 import glob
+import shlex
 from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import field_validator
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.corpus import CorpusParameters, make_corpus
@@ -80,7 +82,7 @@ def show_report(report: str, console: Console) -> None:
 
 def where_next(store: Store, url: str, report: str) -> str:
     """What to type after a demo."""
-    option = "" if url == "./store" else f" --store {url}"
+    option = "" if url == "./store" else escape(f" --store {shlex.quote(url)}")
     commands = {
         f"winnow show{option}": "every artifact that was made",
         f"winnow show c4 --reason curly_bracket{option}": "dropped pages, with what was measured",
@@ -89,4 +91,4 @@ def where_next(store: Store, url: str, report: str) -> str:
         f"winnow demo --pages 10000{option}": "a larger web; run the same command twice and nothing is computed again",
     }
     lines = [f"  [bold]{command:<52}[/bold] {what}" for command, what in commands.items()]
-    return "\n".join([f"Page by page: {store.full(report)}/report.md", "Where to look next:", *lines])
+    return "\n".join([f"Page by page: {escape(store.full(report))}/report.md", "Where to look next:", *lines])
