@@ -8,11 +8,13 @@ import sys
 
 import typer
 
+from flows.commands.bench import bench
 from flows.commands.demo import demo
 from flows.commands.doctor import doctor
 from flows.commands.lineage import lineage
 from flows.commands.run import run
 from flows.commands.show import show
+from flows.commands.up import up
 from flows.commands.upkeep import gc, verify
 from flows.commands.why import why
 from storage.problem import Problem
@@ -24,8 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (demo, run, show, why, lineage, verify, gc, doctor):
+for command in (demo, run, up, show, why, lineage, verify, gc, doctor):
     app.command()(command)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

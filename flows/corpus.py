@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.crawl import crawl_files, tell_damage
 from flows.funnel import funnel, publish, show
-from flows.run import Mechanics, Run, open_run
+from flows.notify import on_end
+from flows.run import Mechanics, Parameters, Run, open_run
 from stages.corpus.blocklists import BLOCKLISTS, BlocklistsConfig, list_files
 from stages.corpus.c4 import C4, C4Config
 from stages.corpus.clusters import CLUSTERS, ClustersConfig
@@ -26,20 +28,20 @@ from stages.corpus.url import URL, UrlConfig
 from stages.stage import Input
 
 
-class CorpusParameters(Mechanics):
+class CorpusSettings(Parameters):
     """Which crawl to read, and the settings of every step on the way to the corpus."""
 
     sources: list[str] = Field(min_length=1)
     """Crawl files: paths, globs, s3:// or https:// URLs, or a Common Crawl dump id such as CC-MAIN-2024-10."""
-    files: int | None = Field(default=None, ge=1)
-    """At most this many files of a Common Crawl dump; empty: all."""
+    files: int = Field(default=0, ge=0)
+    """At most this many files of a Common Crawl dump; 0: all."""
     base_url: str = "https://data.commoncrawl.org/"
     """Where Common Crawl dumps lie."""
-    lists: str | None = None
+    lists: str = ""
     """Folder with URL lists, laid out and named as datatrove's; empty: those of the installed datatrove."""
-    language_model: str | None = None
+    language_model: str = ""
     """Path of a fastText language model; empty: lid.176.ftz, which is installed with Winnow."""
-    tokenizer: str | None = None
+    tokenizer: str = ""
     """Path of a tokenizer.json whose tokens are counted in the corpus; empty: token_count stays null."""
 
     records: RecordsConfig = RecordsConfig()
@@ -58,14 +60,24 @@ class CorpusParameters(Mechanics):
     corpus: CorpusConfig = CorpusConfig()
 
 
-@flow(name="corpus", persist_result=False)
+class CorpusParameters(Mechanics, CorpusSettings):
+    """Which crawl to read, the settings of every step, and where it runs."""
+
+
+def run_name() -> str:
+    """What the run does, for lists of runs."""
+    sources: list[str] = flow_run.parameters["parameters"].sources
+    return f"corpus of {sources[0]}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
+
+
+@flow(name="corpus", flow_run_name=run_name, persist_result=False, on_failure=[on_end], on_crashed=[on_end])
 def corpus(parameters: CorpusParameters) -> dict[str, Any]:
     """Crawl files to a FineWeb-grade corpus in Parquet; every step an artifact that can be looked into."""
     with open_run("corpus", parameters.model_dump(mode="json"), parameters) as run:
         return make_corpus(run, parameters)
 
 
-def make_corpus(run: Run, p: CorpusParameters) -> dict[str, Any]:
+def make_corpus(run: Run, p: CorpusSettings) -> dict[str, Any]:
     """The steps, in the order of the paper. Returns stage -> artifact, as `--json` prints it."""
     files, crawl = crawl_files(run, p.sources, p.files, p.base_url)
     installed = list_files()
@@ -89,6 +101,6 @@ def make_corpus(run: Run, p: CorpusParameters) -> dict[str, Any]:
     run.stage(CORPUS, p.corpus, texts, **({"tokenizer": Path(p.tokenizer)} if p.tokenizer else {}))
 
     steps = funnel(list(run.made.values()))
-    publish(steps)
+    publish(steps, run.record.id)
     show(steps, run.bar.console)
     return run.summary()

@@ -6,13 +6,15 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
 from pydantic import field_validator
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.corpus import CorpusParameters, make_corpus
-from flows.run import open_run
+from flows.corpus import CorpusSettings, make_corpus
+from flows.notify import on_end
+from flows.run import Mechanics, open_run
 from stages.corpus.assess import ASSESS, AssessConfig
 from stages.corpus.simulate import SIMULATE, SimulateConfig
 from storage.store import Store
@@ -32,8 +34,8 @@ JUDGED = (
 )
 
 
-class DemoParameters(CorpusParameters):
-    """Settings of the made-up web, then those of the corpus flow."""
+class DemoSettings(CorpusSettings):
+    """Settings of the made-up web, and those of the corpus flow."""
 
     sources: list[str] = []
     """Stays empty: the demo reads the crawl that it makes, whose truth is known."""
@@ -47,7 +49,17 @@ class DemoParameters(CorpusParameters):
         return sources
 
 
-@flow(name="demo", persist_result=False)
+class DemoParameters(Mechanics, DemoSettings):
+    """Settings of the made-up web and of the corpus flow, and where it runs."""
+
+
+def run_name() -> str:
+    """What the run does, for lists of runs."""
+    simulate: SimulateConfig = flow_run.parameters["parameters"].simulate
+    return f"demo of {simulate.pages:,} pages, seed {simulate.seed}"
+
+
+@flow(name="demo", flow_run_name=run_name, persist_result=False, on_failure=[on_end], on_crashed=[on_end])
 def demo(parameters: DemoParameters) -> dict[str, Any]:
     """Simulate a crawl, make a corpus from it, compare every decision with the truth."""
     p = parameters

@@ -1,5 +1,6 @@
 """The funnel of a corpus run: how many documents each stage saw, kept and dropped, and why; as a table, as Markdown, in Prefect."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,10 +43,20 @@ def funnel(datasets: Sequence[Dataset]) -> list[Step]:
     ]
 
 
-def markdown(steps: Sequence[Step]) -> str:
-    rows = [f"| {one.stage} | {one.seen:,} | {one.kept:,} | {one.dropped:,} | {one.share:.1%} | {one.why()} |" for one in steps]
+def linked(text: str, path: str) -> str:
+    """`text` as Markdown, leading into the viewer where `winnow up` has one running."""
+    viewer = os.environ.get("WINNOW_VIEWER")
+    return f"[{text}]({viewer}/{path})" if viewer else text
+
+
+def markdown(steps: Sequence[Step], run: str) -> str:
+    rows = [
+        f"| {linked(one.stage, one.reference)} | {one.seen:,} | {one.kept:,} | {one.dropped:,} | {one.share:.1%} | {one.why()} |"
+        for one in steps
+    ]
     table = "\n".join(["| stage | seen | kept | dropped | kept of seen | why |", "|---|--:|--:|--:|--:|---|", *rows])
-    return f"## Funnel\n\n{table}\n\n```mermaid\n{mermaid(steps)}\n```\n"
+    title = linked("Funnel", f"runs/{run}/funnel")
+    return f"## {title}\n\n{table}\n\n```mermaid\n{mermaid(steps)}\n```\n"
 
 
 def mermaid(steps: Sequence[Step]) -> str:
@@ -60,7 +71,7 @@ def mermaid(steps: Sequence[Step]) -> str:
     return "\n".join(lines)
 
 
-def publish(steps: Sequence[Step]) -> None:
+def publish(steps: Sequence[Step], run: str) -> None:
     """As artifacts of the Prefect run at hand."""
     table = [
         {
@@ -69,12 +80,12 @@ def publish(steps: Sequence[Step]) -> None:
             "kept": one.kept,
             "dropped": one.dropped,
             "why": one.why(),
-            "artifact": one.reference,
+            "artifact": linked(one.reference, one.reference),
         }
         for one in steps
     ]
     create_table_artifact(table=table, key="funnel-table", description="Documents by stage")
-    create_markdown_artifact(markdown=markdown(steps), key="funnel", description="Documents by stage, with a picture")
+    create_markdown_artifact(markdown=markdown(steps, run), key="funnel", description="Documents by stage, with a picture")
 
 
 def show(steps: Sequence[Step], console: Console) -> None:

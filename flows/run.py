@@ -26,19 +26,25 @@ from storage.runs import RunRecord
 from storage.store import Store
 
 
-class Mechanics(BaseModel):
-    """Where and how a flow runs; none of it changes what comes out."""
+class Parameters(BaseModel):
+    """Base of every flow's parameters: also the form in the Prefect UI, where docstrings are the descriptions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Mechanics(Parameters):
+    """Where and how a flow runs; none of it changes what comes out."""
 
     store: str = "./store"
     """Where artifacts are kept: a local folder or an fsspec URL such as s3://bucket/prefix."""
     engine: Literal["local", "ray"] = "local"
     """Where stages run: a pool of processes on this machine, or a Ray cluster."""
-    workers: int | None = Field(default=None, ge=1, le=10_000)
-    """Workers at a time; empty: one for each core."""
-    address: str | None = None
+    workers: int = Field(default=0, ge=0, le=10_000)
+    """Workers at a time; 0: one for each core."""
+    address: str = ""
     """Of a running Ray cluster; empty: a local one for this run."""
+    notify: str = ""
+    """Prefect block that is told when a run fails, such as webhook/ops or slack-webhook/ops; empty: nobody."""
 
 
 class Run:

@@ -1,10 +1,11 @@
-"""Which Prefect API a command talks to: the configured one, else a private server for as long as the command runs.
+"""Which Prefect API a command talks to: the configured one, else that of `winnow up`, else a private server for as long as the command runs.
 
-As a module (`python -m flows.server PORT PARENT`) it is that private server: Prefect on loopback, with its UI, state in PREFECT_HOME
+As a module (`python -m flows.server PORT [services] PARENT`) it is that private server: Prefect on loopback, with its UI, state in PREFECT_HOME
 (`./.winnow/prefect` unless set), gone as soon as the command that started it is gone, even if that was killed.
 """
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from storage.locks import lock
 from storage.problem import Problem
 from storage.store import Store
 
+UP = Path(".winnow/up.json")
+"""Where `winnow up` says where it listens."""
 START_SECONDS = 120  # the first start on a busy laptop makes the database: 10 s are usual
 
 
@@ -47,13 +50,32 @@ def prefect_api() -> Iterator[str]:
             )
         yield configured
         return
+    started = of_winnow_up()
+    if started:
+        with temporary_settings({PREFECT_API_URL: started}):
+            yield started
+        return
     with private_server() as address, temporary_settings({PREFECT_API_URL: address}):
         yield address
 
 
-def healthy(address: str) -> bool:
+def of_winnow_up() -> str | None:
+    """The API of the `winnow up` that runs in this folder, if one does."""
     try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
+        api = f"{json.loads(UP.read_text())['prefect']}/api"
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return api if healthy(api) else None
+
+
+def healthy(api: str) -> bool:
+    return answers(f"{api}/health")
+
+
+def answers(address: str) -> bool:
+    """Whether a GET there is answered with 200."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False
@@ -113,13 +135,17 @@ def _stop(server: "subprocess.Popen[bytes]") -> None:
 
 
 def main() -> None:
-    threading.Thread(target=follow, args=(int(sys.argv[2]),), daemon=True).start()
+    port, parent = int(sys.argv[1]), int(sys.argv[-1])
+    threading.Thread(target=follow, args=(parent,), daemon=True).start()
+    # Before Prefect is imported: its UI asks for the API here.
+    os.environ["PREFECT_SERVER_UI_API_URL"] = f"http://127.0.0.1:{port}/api"
     import uvicorn
     from prefect.server.api.server import create_app
 
-    port = int(sys.argv[1])
-    os.environ["PREFECT_UI_API_URL"] = f"http://127.0.0.1:{port}/api"
-    uvicorn.run(create_app(ephemeral=True), host="127.0.0.1", port=port, log_level="error")
+    # Schedules and automations are services; a server for one command needs none.
+    services = "services" in sys.argv
+    app = create_app(ephemeral=not services, final=services)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
 
 
 if __name__ == "__main__":

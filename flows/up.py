@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from pathlib import Path
 
-from flows.server import START_SECONDS, healthy, settle_environment
+from flows.server import START_SECONDS, UP, answers, of_winnow_up, settle_environment
 from storage.problem import Problem
 
-STATE = Path(".winnow/up.json")
+LAST = "demo/weekly"  # deployments are registered in order: once this one is known, all are
 HEARTBEAT_SECONDS = 30  # a run whose process was killed is known to be dead after three missed ones
 
 
@@ -37,24 +36,12 @@ class Addresses:
         return f"{self.prefect}/api"
 
 
-def running() -> Addresses | None:
-    """The `winnow up` of this folder, if one answers."""
-    try:
-        addresses = Addresses(**json.loads(STATE.read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-    return addresses if healthy(addresses.api) else None
-
-
 @contextmanager
 def up(store: str, crawl: str, prefect_port: int, viewer_port: int) -> Iterator[tuple[Addresses, Callable[[], str | None]]]:
     """The addresses once all three answer, and a function that names a process that has ended. Raises Problem where one cannot start."""
     settle_environment()
-    other = running()
-    if other:
-        raise Problem(
-            f"`winnow up` runs in this folder already (process {other.pid}): Prefect {other.prefect}, viewer {other.viewer}"
-        )
+    if of_winnow_up():
+        raise Problem(f"`winnow up` runs in this folder already ({UP.read_text()}); stop it, or start in another folder")
     from prefect.settings import PREFECT_API_URL
 
     configured = PREFECT_API_URL.value()
@@ -82,19 +69,20 @@ def up(store: str, crawl: str, prefect_port: int, viewer_port: int) -> Iterator[
 
     try:
         if configured:
-            _wait(addresses.api, ended)
+            _wait(f"{addresses.api}/health", ended)
         else:
             start("the Prefect server", "flows.server", str(prefect_port), "services")
-            _wait(addresses.api, ended)
+            _wait(f"{addresses.api}/health", ended)
         crash_runs_without_heartbeat(addresses.api)
         start("the process that serves the flows", "flows.served", store, crawl)
         start("the viewer", "storage.viewer", store, str(viewer_port), addresses.prefect)
-        _wait(addresses.viewer, ended)
-        STATE.parent.mkdir(exist_ok=True)
-        STATE.write_text(json.dumps(asdict(addresses)))
+        _wait(f"{addresses.viewer}/health", ended)
+        _wait(f"{addresses.api}/deployments/name/{LAST}", ended)
+        UP.parent.mkdir(exist_ok=True)
+        UP.write_text(json.dumps(asdict(addresses)))
         yield addresses, ended
     finally:
-        STATE.unlink(missing_ok=True)
+        UP.unlink(missing_ok=True)
         for process in reversed(processes.values()):
             process.send_signal(signal.SIGTERM)
         for process in reversed(processes.values()):
@@ -118,7 +106,7 @@ def _check_free(name: str, port: int) -> None:
 
 def _wait(address: str, ended: Callable[[], str | None]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not healthy(address):
+    while not answers(address):
         if gone := ended():
             raise Problem(f"{gone} before it answered at {address}; its words are above")
         if time.monotonic() > deadline:

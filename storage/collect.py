@@ -18,7 +18,7 @@ from storage.problem import Problem
 from storage.runs import RunRecord, records
 from storage.store import Store, unfinished
 
-MECHANICS = ("store", "engine", "workers", "address")  # parameters that change no output
+MECHANICS = ("store", "engine", "workers", "address", "notify")  # parameters that change no output
 
 
 @dataclass(frozen=True)

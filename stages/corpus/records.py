@@ -89,8 +89,8 @@ class RecordsConfig(Config):
     """Name of the crawl, such as CC-MAIN-2024-10; goes into every row."""
     max_records: int = Field(default=5000, ge=1, le=1_000_000)
     """Most rows in a part."""
-    max_bytes: int = Field(default=256_000_000, ge=1)
-    """Most bytes of kept pages in a part; a part holds at least one row."""
+    max_bytes: int = Field(default=128_000_000, ge=1)
+    """Most bytes of pages in a part, decompressed; a part holds at least one row."""
     max_page_bytes: int = Field(default=16 << 20, ge=1, le=64 << 20)
     """Longest page that is read; Common Crawl itself cuts pages off at 1 MiB (5 MiB since 2025)."""
     max_url_bytes: int = Field(default=8192, ge=16, le=65536)

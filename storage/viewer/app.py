@@ -14,13 +14,26 @@ from fastapi import FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from storage.problem import Problem
 from storage.store import Store
-from storage.viewer import catalogue, columns_page, dataset, files_page, find, row_page, runs_page
+from storage.viewer import (
+    catalogue,
+    columns_page,
+    compare_page,
+    dataset,
+    document_page,
+    files_page,
+    find,
+    funnel_page,
+    lineage_page,
+    row_page,
+    runs_page,
+    sql_page,
+)
 from storage.viewer.guard import HEADERS, guard
 from storage.viewer.page import Page, Viewer, address, render
 from storage.viewer.units import ago, compact, count, duration, size
@@ -38,6 +51,12 @@ PAGES: tuple[Page, ...] = (
     row_page.PAGE,
     files_page.PAGE,
     files_page.FILE,
+    sql_page.PAGE,
+    compare_page.PAGE,
+    compare_page.TAB,
+    document_page.PAGE,
+    funnel_page.PAGE,
+    lineage_page.PAGE,
     find.STAGE,
     find.KEY,
 )
@@ -79,7 +98,11 @@ def create_app(store: str, token: str | None = None, prefect: str | None = None)
 
     static = Mount("/static", StaticFiles(directory=HERE / "static"))
     # /{stage} and /{stage}/{key} take what no other path wants, so they come last in PAGES and after the static files.
-    routes: list[BaseRoute] = [static, *(Route(page.path, _endpoint(viewer, page), methods=["GET"]) for page in PAGES)]
+    routes: list[BaseRoute] = [
+        static,
+        Route("/health", _healthy),
+        *(Route(page.path, _endpoint(viewer, page), methods=["GET"]) for page in PAGES),
+    ]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -98,6 +121,11 @@ def create_app(store: str, token: str | None = None, prefect: str | None = None)
     )
     app.middleware("http")(guard(token))
     return app
+
+
+def _healthy(request: Request) -> Response:
+    """For whoever waits until the viewer answers."""
+    return PlainTextResponse("ok\n")
 
 
 def _endpoint(viewer: Viewer, page: Page):  # type: ignore[no-untyped-def]

@@ -163,6 +163,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
     assert files_of(Store(str(store))) == files_of(Store(str(corpus_store)))
 
 
+@pytest.mark.slow
 def test_a_full_disk_gives_one_clear_error_and_a_store_that_goes_on(
     winnow: Winnow, crawl: Path, corpus_store: Path, tmp_path: Path, corpus_run: CorpusRun, corpus_command: Command
 ) -> None:

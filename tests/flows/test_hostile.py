@@ -150,6 +150,7 @@ def rows(store: Path, stage: str) -> pl.DataFrame:
     return pl.concat([read_shard(Store(str(store)), one.folder, file) for file in one.shards])
 
 
+@pytest.mark.slow
 def test_hostile_pages_become_rows_and_good_pages_never_notice(
     winnow: Winnow, tmp_path: Path, corpus_run: CorpusRun, corpus_command: Command
 ) -> None:

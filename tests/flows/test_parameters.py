@@ -29,7 +29,7 @@ def test_later_words_win_over_earlier_ones(tmp_path: Path) -> None:
         (["c4.xyz=1"], "unknown parameter c4.xyz; known there: "),
         (["engine=spark"], "the parameter engine is 'spark': input should be 'local' or 'ray'"),
         (["language.min_score=7"], "the parameter language.min_score is 7: input should be less than or equal to 1"),
-        (["workers=0"], "the parameter workers is 0: input should be greater than or equal to 1"),
+        (["workers=-1"], "the parameter workers is -1: input should be greater than or equal to 0"),
         (["sources"], "--set 'sources': expected name=value"),
         (["c4=1", "c4.x=2"], "c4 has a value already"),
     ],
@@ -44,7 +44,7 @@ def test_a_wrong_parameter_is_named_with_what_was_expected(sets: list[str], mess
 
 def test_all_wrong_parameters_are_named_at_once() -> None:
     with pytest.raises(Problem) as problem:
-        parameters(CorpusParameters, None, ["workers=0", "c4.xyz=1"], {})
+        parameters(CorpusParameters, None, ["workers=-1", "c4.xyz=1"], {})
     assert len(str(problem.value).splitlines()) == 3  # the third: sources is missing
 
 

@@ -23,12 +23,14 @@ from .conftest import HOSTILE_COLUMN, HOSTILE_TEXTS, client
 ELEMENTS = {
     "html", "head", "meta", "title", "link", "script", "body", "a", "header", "img", "nav", "span", "div", "h1", "h2", "p", "b", "details",
     "summary", "dl", "dt", "dd", "main", "form", "input", "select", "option", "button", "table", "thead", "tbody", "tr", "th", "td", "bdi",
-    "svg", "rect", "mark", "footer", "kbd", "section", "pre", "code",
+    "svg", "rect", "mark", "footer", "kbd", "section", "pre", "code", "textarea",
+    "ol", "li", "del", "ins", "g", "path", "text", "tspan",
 }  # fmt: skip
 ATTRIBUTES = {
     "lang", "charset", "name", "content", "rel", "href", "type", "src", "defer", "class", "alt", "width", "height", "aria-label", "title",
     "id", "aria-current", "method", "action", "value", "placeholder", "role", "tabindex", "viewbox", "preserveaspectratio", "x", "y",
-    "aria-sort", "aria-hidden", "dir", "scope",
+    "aria-sort", "aria-hidden", "dir", "scope", "rows", "spellcheck", "selected",
+    "d", "transform", "rx", "open", "colspan",
 }  # fmt: skip
 
 
