@@ -9,8 +9,8 @@ A page that cannot be decoded says so in `error`; a file that is gone, or is not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -63,6 +63,20 @@ def read_page(url: str, row: Row) -> Page:
     """One page, from the crawl file at `url`."""
     with open_source(url) as file:
         return _page(CrawlFile(file), row, url)
+
+
+def sized(rows: Iterable[dict[str, Any]], source: str, file: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Rows whose `bytes` are those of the decoded page: a part must be bounded by what it takes to hold it, and a bomb is small on disk.
+
+    Only compressed bodies are read twice for it, and published crawls have none.
+    """
+    pages: CrawlFile | None = None
+    for row in rows:
+        if row.pop("encoded", False) and row["reason"] is None:
+            pages = pages or CrawlFile(file)
+            with suppress(ChangedError, BodyError):  # `extract` will say so
+                row["bytes"] = max(row["bytes"], len(pages.page(row | {"source": source}).payload))
+        yield row
 
 
 def _page(reader: CrawlFile, row: Row, url: str) -> Page:

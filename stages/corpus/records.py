@@ -39,16 +39,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any
 
 import polars as pl
 from pydantic import Field
 
 from stages.corpus.containers import Blocks, Container, Member, chunks, container, continues, joined, next_member, plain
-from stages.corpus.crawl import ChangedError, CrawlFile
-from stages.corpus.http_body import BodyError
+from stages.corpus.crawl import sized
 from stages.corpus.ready_text import Line, Mapping, json_lines, parquet_lines
 from stages.corpus.sources import SOURCE_COLUMNS, open_source
 from stages.corpus.warc import HttpHead, Record, http_head, records
@@ -117,7 +116,7 @@ def index(docs: pl.DataFrame, config: RecordsConfig, sides: Sides) -> pl.DataFra
             lines = json_lines(Blocks(file), _mapping(config), source["file_path"], config.max_page_bytes)
             rows = _text_rows(lines, config)
         else:
-            rows = _sized(_archive_rows(Blocks(file), config), source["source"], opened.enter_context(open_source(url)))
+            rows = sized(_archive_rows(Blocks(file), config), source["source"], opened.enter_context(open_source(url)))
         shared = {"file_path": source["file_path"], "source": source["source"], "dump": config.dump}
         found = (row | shared for row in _split(rows, source["source"], config))
         schema = RECORDS.schema(SOURCE_COLUMNS)
@@ -125,20 +124,6 @@ def index(docs: pl.DataFrame, config: RecordsConfig, sides: Sides) -> pl.DataFra
         while batch := list(islice(found, 5000)):  # Python rows take ten times the memory of columns
             frames.append(pl.DataFrame(batch, schema=schema))
     return pl.concat(frames)
-
-
-def _sized(rows: Iterable[Row], source: str, file: BinaryIO) -> Iterator[Row]:
-    """Rows whose `bytes` are those of the decoded page: a part must be bounded by what it takes to hold it, and a bomb is small on disk.
-
-    Only compressed bodies are read twice for it, and published crawls have none.
-    """
-    pages: CrawlFile | None = None
-    for row in rows:
-        if row.pop("encoded", False) and row["reason"] is None:
-            pages = pages or CrawlFile(file)
-            with suppress(ChangedError, BodyError):  # `extract` will say so
-                row["bytes"] = max(row["bytes"], len(pages.page(row | {"source": source}).payload))
-        yield row
 
 
 def _split(rows: Iterable[Row], source: str, config: RecordsConfig) -> Iterator[Row]:

@@ -320,6 +320,14 @@ def test_parts_hold_at_most_so_many_records_and_bytes(tmp_path: Path) -> None:
     assert rows(tmp_path / "x.warc", content, max_bytes=1)["part"].to_list() == list(range(10))
 
 
+def test_a_compressed_page_counts_as_large_as_it_is(tmp_path: Path) -> None:
+    body = gzip.compress(b"<html>" + b"word " * 200_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n\r\n"
+    pages = [record(head + body, f"http://a.example/{n}", f"<urn:uuid:{n}>") for n in range(4)]
+    assert len(body) < 10_000
+    assert rows(tmp_path / "x.warc", b"".join(pages), max_bytes=2_500_000)["part"].to_list() == [0, 0, 1, 1]
+
+
 TEXTS = [{"text": "One.", "id": "1", "url": "http://a.example/1", "date": "2024-01-01"}, {"text": "Zwei…", "id": "2", "url": None, "date": None}]  # fmt: skip
 
 
