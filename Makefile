@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help install run test test-slow check format clean
+.PHONY: help install run test test-slow check format pictures clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ check: install ## Style (ruff), types (mypy), layers (import-linter)
 format: install ## Put the code into its one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pictures: install ## Take the README's pictures anew (Chromium, three minutes)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt pillow
+	$(BIN)/python -m tests.browser.pictures
 
 clean: ## Remove the environment and caches (never the store)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,7 @@ from pydantic import Field
 from flows.crawl import crawl_files, tell_damage
 from flows.funnel import funnel, publish, show
 from flows.notify import on_end
+from flows.profiles import Profile, effective
 from flows.run import Mechanics, Parameters, Run, open_run
 from stages.corpus.blocklists import BLOCKLISTS, BlocklistsConfig, list_files
 from stages.corpus.c4 import C4, C4Config
@@ -33,6 +34,9 @@ class CorpusSettings(Parameters):
 
     sources: list[str] = Field(min_length=1)
     """Crawl files: paths, globs, s3:// or https:// URLs, or a Common Crawl dump id such as CC-MAIN-2024-10."""
+    profile: Profile = "winnow"
+    """Whose recipe: ours, the library datatrove 0.10's, or FineWeb's as published. A setting left at its default takes the profile's
+    value; a setting given another value wins."""
     files: int = Field(default=0, ge=0)
     """At most this many files of a Common Crawl dump; 0: all."""
     base_url: str = "https://data.commoncrawl.org/"
@@ -73,8 +77,9 @@ def run_name() -> str:
 @flow(name="corpus", flow_run_name=run_name, persist_result=False, on_failure=[on_end], on_crashed=[on_end])
 def corpus(parameters: CorpusParameters) -> dict[str, Any]:
     """Crawl files to a FineWeb-grade corpus in Parquet; every step an artifact that can be looked into."""
-    with open_run("corpus", parameters.model_dump(mode="json"), parameters) as run:
-        return make_corpus(run, parameters)
+    chosen = effective(parameters, parameters.profile)
+    with open_run("corpus", chosen.model_dump(mode="json"), chosen) as run:
+        return make_corpus(run, chosen)
 
 
 def make_corpus(run: Run, p: CorpusSettings) -> dict[str, Any]:

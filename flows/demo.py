@@ -14,6 +14,7 @@ from rich.table import Table
 
 from flows.corpus import CorpusSettings, make_corpus
 from flows.notify import on_end
+from flows.profiles import effective
 from flows.run import Mechanics, open_run
 from stages.corpus.assess import ASSESS, AssessConfig
 from stages.corpus.simulate import SIMULATE, SimulateConfig
@@ -62,7 +63,7 @@ def run_name() -> str:
 @flow(name="demo", flow_run_name=run_name, persist_result=False, on_failure=[on_end], on_crashed=[on_end])
 def demo(parameters: DemoParameters) -> dict[str, Any]:
     """Simulate a crawl, make a corpus from it, compare every decision with the truth."""
-    p = parameters
+    p = effective(parameters, parameters.profile)
     with open_run("demo", p.model_dump(mode="json"), p) as run:
         crawl = run.stage(SIMULATE, p.simulate)
         folder = glob.escape(f"{p.store.rstrip('/')}/{crawl.snapshot.folder}")

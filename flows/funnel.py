@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.identity import Dataset
+from storage.funnel import in_funnel
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,8 @@ class Step:
 
 def funnel(datasets: Sequence[Dataset]) -> list[Step]:
     """A step for each stage that filters, and the corpus as it is."""
-    chosen = [one for one in datasets if one.stage.filters or one.stage.name == "corpus"]
-    return [
-        Step(one.stage.name, one.snapshot.rows, one.snapshot.kept, one.snapshot.reasons, one.snapshot.reference) for one in chosen
-    ]
+    chosen = [one.snapshot for one in datasets if in_funnel(one.snapshot)]
+    return [Step(one.stage, one.rows, one.kept, one.reasons, one.reference) for one in chosen]
 
 
 def linked(text: str, path: str) -> str:

@@ -23,6 +23,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.corpus import corpus
 from flows.demo import demo
 from flows.engines.child import follow
+from flows.server import TAG
 
 # Two runs of one flow would only wait for each other's locks: the second one queues instead.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -45,7 +46,7 @@ def _deployment(flow: Flow[..., Any], name: str, parameters: dict[str, Any], cro
         schedules=[Cron(cron, active=False)] if cron else None,
         concurrency_limit=ONE_AT_A_TIME,
         entrypoint_type=EntrypointType.MODULE_PATH,
-        tags=["winnow"],
+        tags=[TAG],
     )
     assert isinstance(made, RunnerDeployment)  # a coroutine only where a loop runs
     return made

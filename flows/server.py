@@ -24,6 +24,9 @@ from storage.store import Store
 
 UP = Path(".winnow/up.json")
 """Where `winnow up` says where it listens."""
+TAG = "winnow"  # of every run that we start
+# Prefect's UI asks amplitude.com for its configuration on every page, whatever the settings are: browsers are told to ask nobody but us.
+PAGES = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 START_SECONDS = 120  # the first start on a busy laptop makes the database: 10 s are usual
 
 
@@ -33,8 +36,10 @@ def settle_environment() -> None:
     Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT", "false")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # the terminal is ours; the UI gets every line
     os.environ.setdefault("PREFECT_RESULTS_PERSIST_BY_DEFAULT", "false")
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # seconds, Prefect's least; see up.py
 
 
 @contextlib.contextmanager
@@ -145,7 +150,7 @@ def main() -> None:
     # Schedules and automations are services; a server for one command needs none.
     services = "services" in sys.argv
     app = create_app(ephemeral=not services, final=services)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", headers=[("Content-Security-Policy", PAGES)])
 
 
 if __name__ == "__main__":

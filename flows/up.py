@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from flows.server import START_SECONDS, UP, answers, of_winnow_up, settle_environment
+from flows.server import START_SECONDS, TAG, UP, answers, of_winnow_up, settle_environment
 from storage.problem import Problem
 
 LAST = "demo/weekly"  # deployments are registered in order: once this one is known, all are
-HEARTBEAT_SECONDS = 30  # a run whose process was killed is known to be dead after three missed ones
+MISSED = 3  # a run whose process was killed is known to be dead after as many heartbeats
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,6 @@ def up(store: str, crawl: str, prefect_port: int, viewer_port: int) -> Iterator[
     environment = os.environ | {
         "PREFECT_API_URL": addresses.api,
         "PREFECT_SERVER_UI_API_URL": addresses.api,
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "WINNOW_VIEWER": addresses.viewer,
     }
     processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -73,7 +72,7 @@ def up(store: str, crawl: str, prefect_port: int, viewer_port: int) -> Iterator[
         else:
             start("the Prefect server", "flows.server", str(prefect_port), "services")
             _wait(f"{addresses.api}/health", ended)
-        crash_runs_without_heartbeat(addresses.api)
+        crash_silent_runs(addresses.api, MISSED * int(environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]))
         start("the process that serves the flows", "flows.served", store, crawl)
         start("the viewer", "storage.viewer", store, str(viewer_port), addresses.prefect)
         _wait(f"{addresses.viewer}/health", ended)
@@ -114,8 +113,11 @@ def _wait(address: str, ended: Callable[[], str | None]) -> None:
         time.sleep(0.1)
 
 
-def crash_runs_without_heartbeat(api: str) -> None:
-    """An automation that marks runs as crashed whose process is gone; Prefect itself would show them as running for ever."""
+def crash_silent_runs(api: str, seconds: int) -> None:
+    """An automation that marks runs of ours as crashed that have sent no heartbeat for so long; Prefect shows them as running for ever.
+
+    Where only the run's process dies, the one that serves the flows says so at once. This is for the rest: commands, and machines.
+    """
     from prefect.automations import AutomationCore
     from prefect.client.orchestration import get_client
     from prefect.events.actions import ChangeFlowRunState
@@ -123,23 +125,28 @@ def crash_runs_without_heartbeat(api: str) -> None:
     from prefect.server.schemas.states import StateType
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    name = "winnow: runs whose process is gone are crashed"
     beat = "prefect.flow-run.heartbeat"
+    ends = ("Completed", "Failed", "Cancelled", "Crashed", "AwaitingRetry", "Scheduled")
+    trigger = EventTrigger(
+        after={beat},
+        expect={beat, *(f"prefect.flow-run.{end}" for end in ends)},
+        match={"prefect.resource.id": ["prefect.flow-run.*"]},
+        match_related={"prefect.resource.id": [f"prefect.tag.{TAG}"]},  # others' runs on this server may beat more slowly
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=seconds),
+    )
     automation = AutomationCore(
-        name=name,
-        trigger=EventTrigger(
-            after={beat},
-            expect={beat, *(f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed"))},
-            match={"prefect.resource.id": ["prefect.flow-run.*"]},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=3 * HEARTBEAT_SECONDS),
-        ),
+        name="winnow: runs whose process is gone are crashed",
+        trigger=trigger,
         actions=[
             ChangeFlowRunState(state=StateType.CRASHED, message="its process is gone; run it again, it goes on where it stopped")
         ],
     )
     with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
-        if not client.read_automations_by_name(name):
-            client.create_automation(automation)
+        for known in client.read_automations_by_name(automation.name):
+            if known.trigger.model_dump(exclude={"id"}) == trigger.model_dump(exclude={"id"}):
+                return  # a new trigger would forget the runs that were silent while this command was not running
+            client.delete_automation(known.id)
+        client.create_automation(automation)

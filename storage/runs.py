@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -76,7 +77,14 @@ def load(store: Store, name: str) -> RunRecord:
 
 
 def records(store: Store) -> Iterator[RunRecord]:
-    """Every readable run record, the newest first."""
-    for name in sorted(store.sizes("runs"), reverse=True):
+    """Every readable run record, the newest first. They are shared: whoever wants to change one loads it."""
+    for name, size in sorted(store.sizes("runs").items(), reverse=True):
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-            yield load(store, name)
+            known = _loaded(store, name, size)
+            yield load(store, name) if known.state == "running" else known
+
+
+@lru_cache(maxsize=8192)
+def _loaded(store: Store, name: str, size: int) -> RunRecord:
+    """A run that has ended is not written again, so that its record is read once."""
+    return load(store, name)

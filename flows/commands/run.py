@@ -13,7 +13,7 @@ from rich.console import Console
 
 from flows.commands.options import EngineOption, JsonOption, StoreOption, WorkersOption
 from flows.parameters import parameters
-from flows.server import prefect_api, settle_environment
+from flows.server import TAG, prefect_api, settle_environment
 from storage.problem import Problem
 
 
@@ -41,8 +41,10 @@ def execute(name: str, config: Path | None, sets: list[str], options: dict[str, 
     model, flow = _flow(name)
     chosen = parameters(model, config, sets, options)
     console = Console(stderr=True, highlight=False)
+    from prefect import tags  # only now: it reads its settings when it is imported
+
     begun = time.monotonic()
-    with prefect_api() as address:
+    with prefect_api() as address, tags(TAG):
         console.print(f"{name}: Prefect at {address.removesuffix('/api')}, store {options['store']}")
         try:
             result: dict[str, Any] = flow(chosen)

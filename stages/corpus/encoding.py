@@ -11,6 +11,8 @@ A declared name is a label of the WHATWG table, so `iso-8859-1` and `ascii` mean
 unknown label counts as none. Bytes that the encoding does not define become U+FFFD.
 Source: https://html.spec.whatwg.org/#determining-the-character-encoding and https://encoding.spec.whatwg.org/#names-and-labels.
 Left out: the guess from the top-level domain and the "replacement" encoding, both of which give way to detection.
+
+`decode_as_datatrove` is the way of datatrove 0.10.1: UTF-8, else what cchardet detects, whatever the page declares.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import codecs
 import re
 from functools import lru_cache
 
+import cchardet
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 
 # The standard asks for the first 1,024 bytes, and for a second decoding when the parser meets a later declaration; this is both.
@@ -65,3 +68,15 @@ def decode(payload: bytes, charset: str | None) -> tuple[str, str]:
             detected = detect_encoding(payload) or "utf-8"
             name = _WIDER.get(detected, detected)
     return payload.decode(name, "replace"), name
+
+
+def decode_as_datatrove(payload: bytes) -> tuple[str, str] | None:
+    """(text, name of the codec), or None where neither UTF-8 nor the encoding that cchardet detects fits every byte."""
+    try:
+        return payload.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        detected = cchardet.detect(payload)["encoding"] or "utf-8"
+    try:
+        return payload.decode(detected), codecs.lookup(detected).name
+    except (UnicodeDecodeError, LookupError):
+        return None

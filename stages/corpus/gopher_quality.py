@@ -11,7 +11,7 @@ said otherwise.
 | hash_ratio, ellipsis_ratio | f64 | `#`, and `...` or `…`, per token |
 | bullet_line_frac, ellipsis_line_frac | f64 | lines that begin with a bullet or `-`; that end in an ellipsis |
 | alpha_word_frac | f64 | tokens with a letter, of those that are no mere punctuation |
-| stop_words | i32 | how many of the stop words appear |
+| stop_words | i32 | how many of the stop words appear, or with `repeated_stop_words` how often |
 
 A ratio over nothing is null, and breaks no rule.
 
@@ -19,7 +19,7 @@ Source: Rae et al. 2021 (arXiv 2112.11446), appendix A1.1, whose words are what 
 punctuation and counts it as words without letters, as datatrove's does, lively prose fails the rule of 80 % words with a letter: on
 2,778 English pages it dropped 495, whole chapters of Moby Dick among them. So punctuation is no word here; with
 `punctuation_is_words` decisions equal those of datatrove 0.10.1's GopherQualityFilter, except that an empty text is called `empty`,
-not short.
+not short. When FineWeb was made, "the" twice was two stop words: `repeated_stop_words`.
 """
 
 import polars as pl
@@ -58,6 +58,8 @@ class GopherQualityConfig(Config):
     """Fewest different stop words."""
     stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
     """The stop words, as they are spelled within a sentence."""
+    repeated_stop_words: bool = False
+    """Whether a stop word counts as often as it appears, as when FineWeb was made; Gopher asks for different ones."""
 
 
 SIGNALS: dict[str, pl.DataType] = {
@@ -101,6 +103,7 @@ def measure(text: str, config: GopherQualityConfig) -> tuple[float | None, ...]:
     tokens = words(text)
     lengths = [len(token) for token in tokens if not PUNCTUATION_SET.issuperset(token)]
     with_letter = sum(token.isalpha() or any(map(str.isalpha, token)) for token in tokens)
+    stop_words = [token for token in tokens if token in config.stop_words]
     bullets = sum(line.lstrip().startswith(("•", "-")) for line in lines)
     ellipses = sum(line.rstrip().endswith(("...", "…")) for line in lines)
     return (
@@ -112,7 +115,7 @@ def measure(text: str, config: GopherQualityConfig) -> tuple[float | None, ...]:
         ratio(bullets, len(lines)),
         ratio(ellipses, len(lines)),
         ratio(with_letter, len(tokens) if config.punctuation_is_words else len(lengths)),
-        len(set(config.stop_words).intersection(tokens)),
+        len(stop_words if config.repeated_stop_words else set(stop_words)),
     )
 
 

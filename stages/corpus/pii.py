@@ -13,7 +13,8 @@ order of pages. Replacements found in a text stay as they are and do not count: 
 Source: the addresses and the form of an e-mail address are those of FineWeb (Penedo et al. 2024, arXiv 2406.17557) as in datatrove
 0.10.1's PIIFormatter. Mended here: an e-mail address is looked for only around an `@` (at most LOCAL characters before it and DOMAIN
 behind it, the limits of RFC 5321), so the work grows with the length of the text; and four numbers within a longer version (v1.2.3.4,
-1.2.3.4.5, "version 1.2.3.4") are no address. Left out: IPv6, telephone numbers, names, addresses of other alphabets.
+1.2.3.4.5, "version 1.2.3.4") are no address, unless `ips_in_versions`. Left out: IPv6, telephone numbers, names, addresses of other
+alphabets.
 """
 
 import ipaddress
@@ -34,7 +35,9 @@ LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
 BEFORE_AT = re.compile(rf"\b{ATOM}(?:\.{ATOM})*(?=@)")
 BEHIND_AT = re.compile(rf"@(?:(?:{LABEL}\.)+{LABEL}|\[(?:{OCTET}\.){{3}}(?:{OCTET}|[A-Za-z0-9-]*[A-Za-z0-9]:)\])")
-IPV4 = re.compile(rf"(?<!\w)(?<!\w\.)(?<![Vv]ersion )(?:{OCTET}\.){{3}}{OCTET}(?!\w)(?!\.[0-9])")
+FOUR_NUMBERS = rf"(?:{OCTET}\.){{3}}{OCTET}"
+ANYWHERE = re.compile(FOUR_NUMBERS)
+IPV4 = re.compile(rf"(?<!\w)(?<!\w\.)(?<![Vv]ersion ){FOUR_NUMBERS}(?!\w)(?!\.[0-9])")
 
 
 class PiiConfig(Config):
@@ -44,6 +47,8 @@ class PiiConfig(Config):
     """Replace e-mail addresses."""
     ips: bool = True
     """Replace public IPv4 addresses."""
+    ips_in_versions: bool = False
+    """Take four numbers for an address within longer ones, too (v8.8.4.4, 8.8.4.4.1, 1234.5.6.7), as datatrove 0.10.1 does."""
     email_replacements: tuple[str, ...] = Field(("email@example.com", "firstname.lastname@example.org"), min_length=1)
     """Addresses that belong to nobody (RFC 2606), one of which each e-mail address becomes."""
     ip_replacements: tuple[str, ...] = Field(
@@ -67,7 +72,7 @@ def clean(text: str, config: PiiConfig) -> tuple[str, int, int]:
     if config.emails:
         text, emails = replace(text, email_spans(text), config.email_replacements)
     if config.ips:
-        text, ips = replace(text, ip_spans(text), config.ip_replacements)
+        text, ips = replace(text, ip_spans(text, ANYWHERE if config.ips_in_versions else IPV4), config.ip_replacements)
     return text, emails, ips
 
 
@@ -105,9 +110,9 @@ def at_windows(text: str) -> Iterator[tuple[int, int, int]]:
         before, at = at, behind if behind >= 0 else text.find("@", at + 1)
 
 
-def ip_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where public IPv4 addresses stand, from left to right."""
-    for match in IPV4.finditer(text):
+def ip_spans(text: str, form: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Where public IPv4 addresses of this form stand, from left to right."""
+    for match in form.finditer(text):
         try:
             public = ipaddress.IPv4Address(match[0]).is_global
         except ValueError:  # a leading zero

@@ -26,7 +26,7 @@ types give no row. Reasons, the first that holds:
 |---|---|---|
 | record_error:... (what cannot be read: truncated, bad_gzip, bad_lz4, bad_header, content_length, no_http, no_url, bad_json ...) | | |
 | url_too_long | bytes | max_url_bytes |
-| status | the HTTP status, outside 200-299 | |
+| status | the HTTP status, outside 200-299, unless `any_status` | |
 | mime (neither HTML nor, in WET, plain text; `reason_detail` is the type) | | |
 | empty | bytes | 1 |
 | too_large | bytes | max_page_bytes |
@@ -94,6 +94,8 @@ class RecordsConfig(Config):
     """Longest page that is read; Common Crawl itself cuts pages off at 1 MiB (5 MiB since 2025)."""
     max_url_bytes: int = Field(default=8192, ge=16, le=65536)
     """Longest URL of a page."""
+    any_status: bool = False
+    """Take pages of every HTTP status, as datatrove 0.10.1 does, and not only those of 200 to 299."""
     text_column: str = "text"
     """Ready text: the column that holds the text."""
     id_column: str | None = "id"
@@ -244,7 +246,7 @@ def _judge(row: Row, url: str, config: RecordsConfig, error: str | None, detail:
         row |= {"reason": f"record_error:{error}", "reason_detail": detail}
     elif len(encoded) > config.max_url_bytes:
         row |= {"reason": "url_too_long", "reason_value": float(len(encoded)), "reason_threshold": float(config.max_url_bytes)}
-    elif status is not None and not 200 <= status <= 299:
+    elif status is not None and not 200 <= status <= 299 and not config.any_status:
         row |= {"reason": "status", "reason_value": float(status), "reason_detail": f"HTTP {status}"}
     elif row["kind"] is None:
         row |= {"reason": "mime", "reason_detail": row["mime"] or "no type declared, and it does not begin like HTML"}

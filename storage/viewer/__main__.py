@@ -1,6 +1,8 @@
-"""The viewer as a process, on loopback: `python -m storage.viewer STORE PORT [PREFECT_URL] [PARENT_PID]`.
+"""The viewer as a process: `python -m storage.viewer STORE [HOST:]PORT [PREFECT_URL] [PARENT_PID]`.
 
-`/health` answers once it is ready. SIGTERM and Ctrl-C end it after the pages at work; with PARENT_PID it also ends when that process does.
+It listens on loopback unless HOST says otherwise, which needs a token in the environment as WINNOW_VIEWER_TOKEN (every user of a machine
+can read the arguments of its processes). `/health` answers once it is ready. SIGTERM and Ctrl-C end it after the pages at work; with
+PARENT_PID it also ends when that process does.
 """
 
 import os
@@ -13,19 +15,26 @@ import uvicorn
 
 from storage.problem import Problem
 from storage.viewer.app import create_app
+from storage.viewer.guard import LOOPBACK
 
 SECONDS = 5  # for pages at work when it is told to end
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str], token: str | None) -> None:
     """Raises Problem for arguments that cannot be."""
-    if not 2 <= len(arguments) <= 4 or not arguments[1].isdigit() or not all(text.isdigit() for text in arguments[3:]):
-        raise Problem(f"found {' '.join(arguments)!r}; expected: python -m storage.viewer STORE PORT [PREFECT_URL] [PARENT_PID]")
-    store, port, prefect, parent = (*arguments, "", "")[:4]
+    store, listen, prefect, parent = (*arguments, "", "", "", "")[:4]
+    host, _, port = listen.rpartition(":")
+    if not 2 <= len(arguments) <= 4 or not port.isdigit() or not (parent or "0").isdigit():
+        raise Problem(
+            f"found {' '.join(arguments)!r}; expected: python -m storage.viewer STORE [HOST:]PORT [PREFECT_URL] [PARENT_PID]"
+        )
+    if token is None and host not in ("", *LOOPBACK):
+        raise Problem(f"{host} can be reached from elsewhere: give a long random token in WINNOW_VIEWER_TOKEN, or {port} alone")
     if parent:
         threading.Thread(target=_follow, args=(int(parent),), daemon=True).start()
-    app = create_app(store, prefect=prefect or None)
-    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", timeout_graceful_shutdown=SECONDS)
+    app = create_app(store, token, prefect or None)
+    address = host.strip("[]") or "127.0.0.1"
+    uvicorn.run(app, host=address, port=int(port), log_level="warning", timeout_graceful_shutdown=SECONDS)
 
 
 def _follow(parent: int) -> None:
@@ -37,7 +46,7 @@ def _follow(parent: int) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        main(sys.argv[1:], os.environ.get("WINNOW_VIEWER_TOKEN"))
     except Problem as problem:
         print(f"winnow: {problem}", file=sys.stderr)
         sys.exit(2)

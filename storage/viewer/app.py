@@ -22,8 +22,10 @@ from storage.problem import Problem
 from storage.store import Store
 from storage.viewer import (
     catalogue,
+    chat_page,
     columns_page,
     compare_page,
+    curves_page,
     dataset,
     document_page,
     files_page,
@@ -33,8 +35,9 @@ from storage.viewer import (
     row_page,
     runs_page,
     sql_page,
+    tokens_page,
 )
-from storage.viewer.guard import HEADERS, guard
+from storage.viewer.guard import HEADERS, HEALTH, guard
 from storage.viewer.page import Page, Viewer, address, render
 from storage.viewer.units import ago, compact, count, duration, size
 from storage.viewer.visible import name_of, short, visible
@@ -47,6 +50,9 @@ PAGES: tuple[Page, ...] = (
     runs_page.PAGE,
     runs_page.RUN,
     dataset.PAGE,
+    chat_page.PAGE,
+    curves_page.PAGE,
+    tokens_page.PAGE,
     columns_page.PAGE,
     row_page.PAGE,
     files_page.PAGE,
@@ -100,7 +106,7 @@ def create_app(store: str, token: str | None = None, prefect: str | None = None)
     # /{stage} and /{stage}/{key} take what no other path wants, so they come last in PAGES and after the static files.
     routes: list[BaseRoute] = [
         static,
-        Route("/health", _healthy),
+        Route(HEALTH, _healthy, methods=["GET"]),
         *(Route(page.path, _endpoint(viewer, page), methods=["GET"]) for page in PAGES),
     ]
 

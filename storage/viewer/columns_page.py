@@ -3,7 +3,6 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from storage.snapshot import Snapshot
 from storage.viewer import tables
 from storage.viewer.columns import describe
 from storage.viewer.dataset import link
@@ -32,8 +31,4 @@ def view(viewer: Viewer, request: Request) -> Response:
     )
 
 
-def _has_rows(snapshot: Snapshot) -> bool:
-    return bool(snapshot.shards)
-
-
-PAGE = Page(f"{ARTIFACT}/columns", view, "Columns", _has_rows)
+PAGE = Page(f"{ARTIFACT}/columns", view, "Columns", tables.have_rows)

@@ -1,23 +1,23 @@
 """`/compare?a=REF&b=REF`: two snapshots side by side. Without `b`, a choice among those of the same stage; without both, of every stage."""
 
-import contextlib
 import re
-from collections.abc import Iterator
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from storage.artifact import artifacts, resolve, stages
+from storage.artifact import resolve, stages
 from storage.problem import Problem
 from storage.runs import records
 from storage.snapshot import Snapshot
 from storage.store import Store
 from storage.viewer import compare
-from storage.viewer.page import ARTIFACT, Page, Viewer, chosen, loaded, number, only, recipe_of, render
+from storage.viewer.listing import Figures, History, history, newest
+from storage.viewer.page import ARTIFACT, Page, Viewer, chosen, number, only, recipe_of, render
 
 SIZE = 50
 SECONDS = 2
+MANY, FEW = 200, 10  # snapshots offered of the same stage, and of each other
 NAMED = 20  # shards that are listed by name
 
 
@@ -70,7 +70,7 @@ def tab(viewer: Viewer, request: Request) -> Response:
 
 
 def _described(viewer: Viewer, snapshot: Snapshot) -> dict[str, object]:
-    found = recipe_of(viewer.store, snapshot)
+    found = recipe_of(viewer.store, snapshot.folder)
     return {"stage": snapshot.stage, "version": found["version"], **found["config"], "input": found["inputs"]}
 
 
@@ -90,37 +90,25 @@ def _reasons(a: Snapshot, b: Snapshot) -> list[tuple[str, int, int]]:
 
 
 def _choices(store: Store, a: Snapshot | None) -> list[tuple[str, str, str]]:
-    """(stage, reference, what it is) of everything that can be chosen: the stage of `a` first, and in it the newest run's."""
-    when: dict[str, str] = {}
-    for record in records(store):
-        for made in record.artifacts.values():
-            when[made.reference] = record.started
-    found = [
-        (stage, one.reference, _words(store, one, when.get(one.reference, ""), a))
-        for stage, key in artifacts(store)
-        for one in _snapshots(store, stage, key)
+    """(stage, reference, what it is) of what can be chosen: of the stage of `a` the newest MANY, in front, of every other the newest FEW."""
+    known = history(list(records(store)))
+    return [
+        (stage, one.reference, _words(store, one, known, a))
+        for stage in sorted(stages(store), key=lambda stage: (a is None or stage != a.stage, stage))
+        for one in newest(store, stage, known, MANY if a is not None and stage == a.stage else FEW)[0]
         if a is None or one.reference != a.reference
     ]
-    order = {name: place for place, name in enumerate(stages(store))}
-    found.sort(key=lambda one: when.get(one[1], ""), reverse=True)
-    found.sort(key=lambda one: (a is None or one[0] != a.stage, order[one[0]]))
-    return found
 
 
-def _snapshots(store: Store, stage: str, key: str) -> Iterator[Snapshot]:
-    for name in store.sizes(f"{stage}/{key}/snapshots"):
-        with contextlib.suppress(ValueError, KeyError, TypeError):  # damaged: `winnow verify` names it
-            yield loaded(store, stage, key, name.removesuffix(".json"))
-
-
-def _words(store: Store, snapshot: Snapshot, started: str, a: Snapshot | None) -> str:
+def _words(store: Store, one: Figures, known: History, a: Snapshot | None) -> str:
     """What one sees of a snapshot before it is chosen; of the stage of `a`, also the settings that differ from those of `a`."""
-    said = [f"{snapshot.rows:,} rows" if snapshot.shards else f"{len(snapshot.files)} files"]
-    if a is not None and a.stage == snapshot.stage:
-        differing, _ = compare.settings(recipe_of(store, a)["config"], recipe_of(store, snapshot)["config"])
+    said = [f"{one.files} files" if one.rows is None else f"{one.rows:,} rows"]
+    if a is not None and a.stage == one.stage:
+        differing, _ = compare.settings(recipe_of(store, a.folder)["config"], recipe_of(store, one.folder)["config"])
         said += [f"{name} {value}"[:60] for name, _, value in differing[:3]]
-    said += [started[:16].replace("T", " ")] if started else []
-    return f"{snapshot.key}@{snapshot.id}: {', '.join(said)}"
+    if one.reference in known.first:
+        said.append(known.first[one.reference].started[:16].replace("T", " "))
+    return f"{one.key}@{one.id}: {', '.join(said)}"
 
 
 PAGE = Page("/compare", view)

@@ -175,8 +175,4 @@ def chips(query: Query, table: str, snapshot: Snapshot, columns: Sequence[str]) 
     ]
 
 
-def _has_rows(snapshot: Snapshot) -> bool:
-    return bool(snapshot.shards)
-
-
-PAGE = Page(ARTIFACT, view, "Rows", _has_rows)
+PAGE = Page(ARTIFACT, view, "Rows", tables.have_rows)

@@ -54,6 +54,20 @@ class Stop:
         return {name: f"{len(value):,} bytes" if isinstance(value, bytes) else value for name, value in found.items()}
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where the page lies as it was crawled: the store holds its place, not its HTML."""
+
+    file: str
+    offset: int
+    length: int | None
+    """Bytes, compressed as in the file; None where `column` is given."""
+    skip: int
+    """Bytes to pass over after decompression."""
+    column: str | None
+    """Ready text: the column that holds it; `offset` is a row number, or the byte at which a line begins."""
+
+
 def view(viewer: Viewer, request: Request) -> Response:
     only(request, "run", "id", "url", "page", "shard", "of", "row", "format")
     given = {name: text.strip() for name, text in request.query_params.items()}
@@ -99,6 +113,7 @@ def view(viewer: Viewer, request: Request) -> Response:
         page=page,
         stops=stops(way),
         last=way[-1],
+        source=source(way),
         unseen=_unseen(viewer, record, page, way[-1]),
         shown=SHOWN,
         longest=LONGEST,
@@ -123,6 +138,16 @@ def stops(way: list[Step]) -> list[Stop]:
             made.append(Stop(step, None, [] if before == step.text else difference(before, step.text), len(before)))
         before = before if step.text is None else step.text
     return made
+
+
+def source(way: list[Step]) -> Source | None:
+    """None where no stage knew the place."""
+    for step in way:
+        file, offset, length, skip, column = (step.row.get(name) for name in ("file_path", "offset", "length", "skip", "field"))
+        if isinstance(file, str) and isinstance(offset, int):
+            sized = isinstance(length, int) and column is None
+            return Source(file, offset, length if sized else None, skip if isinstance(skip, int) else 0, column)
+    return None
 
 
 def _unseen(viewer: Viewer, record: RunRecord, page: Found, last: Step) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -125,7 +126,11 @@ def _hold(column: pa.Array, one: Filter) -> Any:
 
 
 def _contains(column: pa.Array, search: str) -> Any:
-    # RE2 looks for a literal faster than pyarrow's plain search does.
+    """Whatever its case; of letters beyond ASCII, only where `search` has one itself."""
+    if search.isascii():
+        # A third of the time of pyarrow's RE2, which in turn is faster than its plain search. It compares bytes: they need not be UTF-8.
+        series = pl.Series(column)
+        return series.str.contains_any([search], ascii_case_insensitive=True).to_arrow()
     return pc.match_substring(column, search, ignore_case=True)
 
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from storage.funnel import in_funnel
 from storage.runs import RunRecord, load
 from storage.snapshot import Snapshot
 from storage.store import Store
@@ -79,13 +80,13 @@ def view(viewer: Viewer, request: Request) -> Response:
 def passages(store: Store, record: RunRecord) -> list[Passage]:
     """The stages that filter, and the corpus as it is. Those whose snapshot is gone are left out."""
     found: list[Passage] = []
-    for stage, made in record.artifacts.items():
+    for made in record.artifacts.values():
         folder, _, identity = made.reference.partition("@")
         try:
             snapshot = loaded(store, *folder.split("/"), identity)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             continue
-        if stage == "corpus" or any(file.reasons is not None for file in snapshot.files):
+        if in_funnel(snapshot):
             found.append(_passage(snapshot))
     return found
 

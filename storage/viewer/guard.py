@@ -1,8 +1,9 @@
 """Who may ask, and what a browser may do with the answer.
 
 Without a token the viewer answers loopback names alone: a web page that points its own host name at 127.0.0.1 (DNS rebinding) is
-refused by the Host header. With a token, `?token=` once sets a cookie; programs send `Authorization: Bearer`. Every answer forbids
-scripts, frames, forms and images from elsewhere, and caching.
+refused by the Host header. With a token, `?token=` once sets a cookie; programs send `Authorization: Bearer`; `/health`, which says `ok`
+and nothing else, needs none, so that whoever watches over a viewer need not be trusted with it. Every answer forbids scripts, frames, forms
+and images from elsewhere, and caching.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+HEALTH = "/health"
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -51,6 +53,8 @@ def _entry(request: Request, token: str | None) -> Response | None:
                 403,
                 f"this viewer answers {', '.join(LOOPBACK)} only, not {host!r}. To reach it from elsewhere, start it with a token",
             )
+        return None
+    if request.scope["path"] == HEALTH:  # the very text that routes are chosen by
         return None
     given = request.query_params.get("token")
     name, value = cookie(token)

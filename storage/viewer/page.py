@@ -41,7 +41,7 @@ class Page:
     view: Callable[[Viewer, Request], Response]
     """Runs in a thread; raises Problem (400) or HTTPException for what it refuses."""
     name: str | None = None
-    fits: Callable[[Snapshot], bool] = lambda snapshot: True
+    fits: Callable[[Store, Snapshot], bool] = lambda store, snapshot: True
 
 
 def render(
@@ -55,10 +55,10 @@ def render(
     tabs: list[tuple[str, str, bool]] = []
     if snapshot is not None:
         for page in viewer.pages:
-            if page.name and page.path.startswith(ARTIFACT) and page.fits(snapshot):
+            if page.name and page.path.startswith(ARTIFACT) and page.fits(viewer.store, snapshot):
                 path = address(snapshot.reference) + page.path.removeprefix(ARTIFACT)
                 tabs.append((page.name, path, path == here))
-        values["recipe"] = recipe_of(viewer.store, snapshot)
+        values["recipe"] = recipe_of(viewer.store, snapshot.folder)
         values["sources"] = [(name, text, _source(viewer.store, text)) for name, text in values["recipe"]["inputs"].items()]
     html = viewer.templates.get_template(template).render(
         site=site, tabs=tabs, snapshot=snapshot, store=viewer.store.url, prefect=viewer.prefect, **values
@@ -93,12 +93,18 @@ def loaded(store: Store, stage: str, key: str, snapshot: str) -> Snapshot:
     return snapshots_of.load(store, stage, key, snapshot)
 
 
-def recipe_of(store: Store, snapshot: Snapshot) -> Mapping[str, Any]:
-    """What was done; without it (a file deleted by hand) an empty recipe."""
+def recipe_of(store: Store, folder: str) -> Mapping[str, Any]:
+    """What was done to make `stage/key`; without it (a file deleted by hand) an empty recipe."""
     try:
-        return artifact.recipe(store, snapshot.stage, snapshot.key)
+        return _recipe(store, folder)
     except (FileNotFoundError, ValueError):
         return {"version": None, "config": {}, "inputs": {}}
+
+
+@lru_cache(maxsize=8192)
+def _recipe(store: Store, folder: str) -> Mapping[str, Any]:
+    stage, _, key = folder.partition("/")
+    return artifact.recipe(store, stage, key)
 
 
 def _source(store: Store, text: str) -> str | None:

@@ -7,12 +7,15 @@
 | an order | a scan of that column (and those of the filters); of the rows, only the first `page * size` places are kept |
 
 A scan says how far it looked. Matches are counted with what is left of the time, and the count goes on with the next request. Memory:
-about one batch (16 MB), and 100,000 row numbers for an order.
+one batch (16 MB), for each of the WORKERS of a scan; 100,000 row numbers for an order.
 """
 
+import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -28,7 +31,10 @@ from storage.viewer import tables
 from storage.viewer.filters import Filter, check, column_type, mask, needed
 from storage.viewer.tables import Table
 
+WORKERS = min(4, os.cpu_count() or 1)  # of one scan
 MOST_ORDERED = 100_000  # rows from the top of an order that can be paged through; the other end is one click away
+
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -160,13 +166,27 @@ def _scanned(store: Store, query: Query, table: Table, schema: pa.Schema) -> Res
     )
 
 
-def _matches(
-    store: Store, query: Query, table: Table, schema: pa.Schema, start: int
-) -> Iterator[tuple[int, int, "np.ndarray[Any, np.dtype[np.int64]]"]]:
-    """(first row, row after the last, numbers of the matching rows) for each batch."""
-    for begin, batch in tables.batches(store, table, needed(query.filters, query.search, schema), start):
-        hits = np.flatnonzero(mask(batch, query.filters, query.search).to_numpy(zero_copy_only=False))
-        yield begin, begin + batch.num_rows, hits + begin
+def _matches(store: Store, query: Query, table: Table, schema: pa.Schema, start: int) -> Iterator[tuple[int, int, Numbers]]:
+    """(first row, row after the last, numbers of the matching rows) for each batch, in order; WORKERS pieces are looked at at a time."""
+    columns = needed(query.filters, query.search, schema)
+
+    def look(piece: tables.Piece) -> list[tuple[int, int, Numbers]]:
+        return [
+            (begin, begin + batch.num_rows, np.flatnonzero(mask(batch, query.filters, query.search)) + begin)
+            for begin, batch in tables.read(store, table, piece, columns)
+        ]
+
+    pool = ThreadPoolExecutor(WORKERS)
+    try:
+        ahead: deque[Future[list[tuple[int, int, Numbers]]]] = deque()
+        for piece in tables.pieces(store, table, columns, start):
+            ahead.append(pool.submit(look, piece))
+            if len(ahead) > WORKERS:
+                yield from ahead.popleft().result()
+        while ahead:
+            yield from ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @lru_cache(maxsize=256)

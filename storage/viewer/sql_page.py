@@ -95,8 +95,4 @@ def _named(answer: sql.Answer) -> tuple[list[str], list[Mapping[str, Any]]]:
     return names, [dict(zip(names, row, strict=True)) for row in answer.rows]
 
 
-def _has_rows(snapshot: Snapshot) -> bool:
-    return bool(snapshot.shards)
-
-
-PAGE = Page(f"{ARTIFACT}/sql", view, "SQL", _has_rows)
+PAGE = Page(f"{ARTIFACT}/sql", view, "SQL", tables.have_rows)

@@ -7,7 +7,7 @@ that any page costs one row group. A local store is read directly; a remote one 
 
 import contextlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -23,6 +23,7 @@ from storage.store import Store
 
 BATCH_BYTES = 16_000_000
 BATCH_ROWS = 65_536
+EXAMINED = 32  # tables of a snapshot whose columns are looked at to see which pages fit it
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,34 @@ def table(snapshot: Snapshot, name: str) -> Table:
     if not found:
         raise Problem(f"{snapshot.reference} holds no Parquet; its files are on the page Files")
     raise Problem(f"{snapshot.reference} has no table {name!r}; it has: {', '.join(one.name or 'the shards' for one in found)}")
+
+
+def have_rows(store: Store, snapshot: Snapshot) -> bool:
+    return bool(snapshot.shards)
+
+
+def having(store: Store, snapshot: Snapshot, fits: Callable[[pa.Schema], bool]) -> list[Table]:
+    """Those of the first EXAMINED tables whose columns fit. What cannot be read fits nothing: its own page says what is wrong with it."""
+    found: list[Table] = []
+    for one in tables(snapshot)[:EXAMINED]:
+        with contextlib.suppress(Problem):
+            found += [one] if fits(schema(store, one)) else []
+    return found
+
+
+def fitting(store: Store, snapshot: Snapshot, name: str, fits: Callable[[pa.Schema], bool], expected: str) -> Table:
+    """The table called `name`; with no name, the first that fits. Raises Problem, saying what is `expected`, where there is none."""
+    if not name:
+        found = having(store, snapshot, fits)
+        if found:
+            return found[0]
+        raise Problem(f"{snapshot.reference} has no table for this page; expected {expected}. Its page Rows shows what it has")
+    one = table(snapshot, name)
+    present = schema(store, one)
+    if not fits(present):
+        columns = ", ".join(f"{field.name}: {field.type}" for field in present)
+        raise Problem(f"the table {name!r} has the columns {columns[:600]}; expected {expected}")
+    return one
 
 
 def schema(store: Store, table: Table) -> pa.Schema:
@@ -147,27 +176,50 @@ def _pick(parquet: pq.ParquetFile, group: int, offsets: list[int], columns: list
     return pa.concat_tables(parts)
 
 
-def batches(store: Store, table: Table, columns: list[str], start: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """(number of its first row, batch) from row `start` on, of about BATCH_BYTES each."""
+@dataclass(frozen=True)
+class Piece:
+    """Some row groups of a shard: about BATCH_BYTES, or one row group where that is larger."""
+
+    shard: int
+    groups: tuple[int, ...]
+    begin: int
+    """Number of its first row."""
+    start: int
+    """Rows before this one are not wanted."""
+
+
+def pieces(store: Store, table: Table, columns: list[str], start: int = 0) -> Iterator[Piece]:
+    """The table from row `start` on."""
     starts = table.starts()
     for shard in range(bisect_right(starts, start) - 1, len(table.files)):
-        file = table.files[shard]
-        known = footer(store, table.folder, file)
+        known = footer(store, table.folder, table.files[shard])
         group = max(0, bisect_right(known.starts, start - starts[shard]) - 1)
-        groups = list(range(group, len(known.starts) - 1))
-        if not groups:
-            continue
-        number = starts[shard] + known.starts[group]
-        with opened(store, table.folder, file, known.metadata) as parquet:
-            size = _batch_rows(known.metadata, groups, columns)
-            # A few batches' worth of row groups at a time: of a remote shard, no more is fetched ahead.
-            run = max(1, 4 * size * len(groups) // max(1, known.starts[-1] - known.starts[group]))
-            for first in range(0, len(groups), run):
-                for batch in parquet.iter_batches(size, row_groups=groups[first : first + run], columns=columns):
-                    skip = max(0, start - number)
-                    if skip < batch.num_rows:
-                        yield number + skip, batch.slice(skip)
-                    number += batch.num_rows
+        last = len(known.starts) - 1
+        rows = _batch_rows(known.metadata, [group], columns) if group < last else 0
+        while group < last:
+            end = max(group + 1, bisect_right(known.starts, known.starts[group] + rows) - 1)
+            yield Piece(shard, tuple(range(group, end)), starts[shard] + known.starts[group], start)
+            group = end
+
+
+def read(store: Store, table: Table, piece: Piece, columns: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """(number of its first row, batch), of about BATCH_BYTES each."""
+    file = table.files[piece.shard]
+    known = footer(store, table.folder, file)
+    number = piece.begin
+    with opened(store, table.folder, file, known.metadata) as parquet:
+        size = _batch_rows(known.metadata, list(piece.groups), columns)
+        for batch in parquet.iter_batches(size, row_groups=list(piece.groups), columns=columns):
+            skip = max(0, piece.start - number)
+            if skip < batch.num_rows:
+                yield number + skip, batch.slice(skip)
+            number += batch.num_rows
+
+
+def batches(store: Store, table: Table, columns: list[str], start: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """(number of its first row, batch) from row `start` on."""
+    for piece in pieces(store, table, columns, start):
+        yield from read(store, table, piece, columns)
 
 
 def _batch_rows(metadata: Any, groups: list[int], columns: list[str] | None) -> int:
@@ -194,5 +246,28 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
         return [
             None if value is None else value.decode("utf-8", "replace") for value in column.cast(pa.large_binary()).to_pylist()
         ]
-    values: list[Any] = column.to_pylist()
+    values: list[Any]
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:
+        values = [_mended(value) for value in column.cast(_as_bytes(column.type)).to_pylist()]
     return values
+
+
+def _as_bytes(kind: pa.DataType) -> pa.DataType:
+    """The nested type `kind` with bytes in place of strings."""
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return pa.large_binary()
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, _as_bytes(field.type)) for field in kind])
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_as_bytes(kind.value_type))
+    return pa.list_(_as_bytes(kind.value_type)) if pa.types.is_list(kind) else kind
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _mended(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_mended(inner) for inner in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

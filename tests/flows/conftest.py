@@ -101,3 +101,20 @@ def corpus_store(corpus_run: CorpusRun, crawl: Path, tmp_path_factory: pytest.Te
     store = tmp_path_factory.mktemp("corpus")
     corpus_run(f"{crawl}/*.warc.gz", str(store))
     return store
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[dict[str, str]]:
+    """An S3 server on loopback, and what a client needs to find it."""
+    moto = pytest.importorskip("moto.server", reason="moto is not installed: make install")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    yield variables
+    server.stop()

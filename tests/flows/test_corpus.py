@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -251,23 +251,6 @@ def test_doctor_finds_this_machine_ready(winnow: Winnow, tmp_path: Path) -> None
     checks = json.loads(winnow("doctor", "--store", str(tmp_path), "--json").stdout)["checks"]
     assert {check["name"]: check["state"] for check in checks}["store"] == "ok"
     assert not [check for check in checks if check["state"] == "bad"]
-
-
-@pytest.fixture
-def bucket() -> Iterator[dict[str, str]]:
-    """An S3 server on loopback, and what a client needs to find it."""
-    moto = pytest.importorskip("moto.server", reason="moto is not installed: make install")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    variables = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    yield variables
-    server.stop()
 
 
 def test_a_store_and_a_crawl_on_s3_give_the_same_bytes(

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,33 +85,41 @@ def free_port() -> int:
         return port
 
 
-def command(folder: Path, prefect_port: int, viewer_port: int) -> "subprocess.Popen[str]":
+def command(folder: Path, prefect_port: int, viewer_port: int, crawl: str = "crawl", **variables: str) -> "subprocess.Popen[str]":
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    arguments = ["--store", "store", "--crawl", "crawl", "--prefect-port", str(prefect_port), "--viewer-port", str(viewer_port)]
+    arguments = ["--store", "store", "--crawl", crawl, "--prefect-port", str(prefect_port), "--viewer-port", str(viewer_port)]
     return subprocess.Popen(
         [sys.executable, "-m", "flows", "up", *arguments],
         cwd=folder,
-        env=environment | {"PYTHONPATH": str(ROOT)},
+        env=environment | {"PYTHONPATH": str(ROOT)} | variables,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
 
 
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory, crawl: Path, lists: Path) -> Iterator[Up]:
-    folder = tmp_path_factory.mktemp("up")
-    (folder / "crawl").mkdir()
-    first, *_ = sorted(crawl.glob("*.warc.gz"))
-    shutil.copy2(first, folder / "crawl")
-    process = command(folder, free_port(), free_port())
+@contextmanager
+def started(folder: Path, crawl: str = "crawl", **variables: str) -> Iterator[Up]:
+    process = command(folder, free_port(), free_port(), crawl, **variables)
     state = folder / ".winnow/up.json"
     until(lambda: state.exists() or process.poll() is not None, 120)
     assert process.poll() is None, process.stdout.read() if process.stdout else ""
     told = json.loads(state.read_text())
-    yield Up(process, f"{told['prefect']}/api", told["viewer"], folder)
-    process.kill()
-    process.wait()
+    try:
+        yield Up(process, f"{told['prefect']}/api", told["viewer"], folder)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory, crawl: Path) -> Iterator[Up]:
+    folder = tmp_path_factory.mktemp("up")
+    (folder / "crawl").mkdir()
+    first, *_ = sorted(crawl.glob("*.warc.gz"))
+    shutil.copy2(first, folder / "crawl")
+    with started(folder) as running:
+        yield running
 
 
 def test_every_flow_is_a_deployment_with_a_form_and_paused_schedules(up: Up) -> None:

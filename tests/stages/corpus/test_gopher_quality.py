@@ -114,6 +114,14 @@ def test_lively_prose_is_kept_which_the_library_drops_for_its_punctuation() -> N
     assert judge([talk])["reason"].to_list() == [None]
 
 
+def test_a_repeated_stop_word_counts_again_only_where_that_is_asked_for() -> None:
+    text = "We like the cats that live near our old house, because cats never bark at night. " * 8
+    text = text.replace("the ", "").replace("that ", "", 6)
+    assert judge([text])["reason"].to_list() == ["too_few_stop_words"]
+    again = judge([text], GopherQualityConfig(repeated_stop_words=True))
+    assert again.select("reason", "stop_words").rows() == [(None, 2)]
+
+
 def test_all_signals_are_measured() -> None:
     docs = judge(["- #1: the cat...\n\nand 2", "! ?"])
     assert dict(docs.schema) == GOPHER_QUALITY.schema({"text": pl.String()})

@@ -39,8 +39,10 @@ def test_addresses_are_replaced_as_by_the_library(text: str, left: str) -> None:
 @pytest.mark.parametrize(
     "text", ["v8.2.3.4", "v1.2.3.4.5", "8.2.3.4.5", "version 8.2.3.4", "Version 8.2.3.4", "1234.5.6.7", "8.8.8.8th", "v.8.2.3.4"]
 )
-def test_versions_are_no_addresses(text: str) -> None:
+def test_versions_are_no_addresses_unless_told_so(text: str) -> None:
     assert clean(text, MARKED) == (text, 0, 0)
+    left, _, ips = clean(text, MARKED.model_copy(update={"ips_in_versions": True}))
+    assert (left, ips) == (LIBRARY.format(text), 1)
 
 
 @settings(max_examples=500, deadline=None, derandomize=True)

@@ -55,6 +55,12 @@ def test_settings_differ_field_by_field() -> None:
     assert equal == 3
 
 
+def test_the_page_says_what_it_leaves_out(two: tuple[Store, Snapshot, Snapshot]) -> None:
+    store, a, b = two
+    text = re.sub(r"\s+", " ", client(store.url).get("/compare?" + urlencode({"a": a.reference, "b": b.reference})).text)
+    assert "Left out: the 50 rows of 1 file that only a has; the 50 rows of 1 file that only b has; pages that both drop" in text
+
+
 def test_shards_match_by_origin(two: tuple[Store, Snapshot, Snapshot]) -> None:
     _, a, b = two
     found = compare.shards(a, b)

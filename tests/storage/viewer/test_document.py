@@ -23,6 +23,9 @@ from .test_pages import Links, at
 PAGE = {"id": pl.String(), "url": pl.String()}
 VERDICT = {"reason": pl.String(), "reason_value": pl.Float64(), "reason_threshold": pl.Float64(), "reason_detail": pl.String()}
 EXTRACT = PAGE | {"text": pl.String(), "html_bytes": pl.Int64()}
+RECORDS = PAGE | {"file_path": pl.String(), "offset": pl.Int64(), "length": pl.Int64(), "skip": pl.Int64(), "field": pl.String()}
+PLACE = {"file_path": "<b>crawl</b>/\u202e1.warc.gz", "offset": 123_456, "length": 7_890, "skip": 55}
+LINE = {"file_path": "ready.jsonl.gz", "offset": 17, "length": 1, "field": "body"}
 C4 = PAGE | {"text": pl.String(), "sentences": pl.Int32(), "token": pl.Binary()} | VERDICT
 BEFORE = "A headline\nThe first sentence stands here.\nWrite to ann@mail.example today.\n" + "The rest stays as it is.\n" * 9
 AFTER = "The first sentence stands here.\nWrite to ann@hidden.example today.\n" + "The rest stays as it is.\n" * 9
@@ -64,7 +67,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, RunRecord, dic
     }
     a, b, unnamed = pages
     made = {
-        "records": shards(store, record, "records", PAGE | VERDICT, [hostile, pages]),
+        "records": shards(
+            store, record, "records", RECORDS | VERDICT, [[one | PLACE for one in hostile], [a | PLACE, b | LINE, unnamed]]
+        ),
         "extract": shards(
             store, record, "extract", EXTRACT, [texts, [a | {"text": BEFORE, "html_bytes": 4711}, b | {"text": "Two. Lines."}]]
         ),
@@ -90,6 +95,16 @@ def way(viewer: TestClient, **asked: str) -> str:
     answer = viewer.get("/document?" + urlencode(asked))
     assert answer.status_code == 200, answer.text
     return re.sub(r"\d+ (ms|s|min) ago", "now", re.sub(r"\s+", " ", answer.text))
+
+
+def test_a_page_says_where_its_original_lies(viewer: TestClient, run: Any) -> None:
+    assert "‹U+202E›" in way(viewer, id="page-a")
+    assert re.search(
+        r"&lt;b&gt;crawl&lt;/b&gt;/<span[^>]*>‹U\+202E›</span>1\.warc\.gz</bdi>, from byte 123,456 on, 7,890 bytes as compressed there, "
+        r"55 to pass over once unpacked\.",
+        way(viewer, id="page-a"),
+    )
+    assert "ready.jsonl.gz</bdi>, place 17, column body." in way(viewer, id="page-b")
 
 
 def test_the_way_of_a_kept_page_shows_what_changed_in_its_text(viewer: TestClient, run: Any) -> None:

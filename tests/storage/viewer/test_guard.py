@@ -11,6 +11,7 @@ from storage.viewer.app import create_app
 from storage.viewer.guard import HEADERS
 
 from .conftest import client
+from .test_pages import raw
 
 
 @pytest.mark.parametrize("path", ["/", "/runs", "/nosuch", "/static/style.css", "/?unknown=1"])
@@ -53,6 +54,17 @@ def test_a_token_is_asked_for_and_remembered(root: Path, made: dict[str, Snapsho
     assert "HttpOnly" in entered.headers["set-cookie"]
     assert "secret" not in entered.headers["set-cookie"]
     assert browser.get("/").status_code == 200
+
+
+def test_health_says_ok_without_a_token_and_nothing_else_does(root: Path, made: dict[str, Snapshot]) -> None:
+    stranger = client(str(root), "viewer.example", token="secret")
+    answer = stranger.get("/health")
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+    assert "set-cookie" not in stranger.get("/health?token=secret").headers
+    assert stranger.post("/health").status_code == 405
+    for path in ("/health/", "/health/.", "//health", "/health%2f..%2f", "/HEALTH", "/healthy", "/health/../"):
+        assert raw(stranger.app, path)[0] == 401, path
+    assert client(str(root), "evil.example").get("/health").status_code == 403, "without a token, loopback names alone"
 
 
 def test_the_way_in_leads_nowhere_else(root: Path, made: dict[str, Snapshot]) -> None:

@@ -14,9 +14,13 @@ from urllib.parse import quote, unquote, urlencode
 import pytest
 from fastapi.testclient import TestClient
 
+from storage.runs import RunRecord
+from storage.shards import File
 from storage.snapshot import Snapshot
 from storage.store import Store
 from storage.viewer.app import PAGES
+from storage.viewer.catalogue import FEW
+from storage.viewer.page import ARTIFACT, Page
 
 from .conftest import HOSTILE_COLUMN, HOSTILE_TEXTS, client
 
@@ -92,10 +96,13 @@ def test_every_link_leads_to_a_page_of_ours_without_a_script_of_the_crawl(browse
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name], ids=lambda page: str(page.name))
-def test_a_page_with_a_name_is_in_the_navigation(browser: TestClient, made: dict[str, Snapshot], page: object) -> None:
-    name = page.name  # type: ignore[attr-defined]
+def test_a_page_with_a_name_is_in_the_navigation_of_what_it_fits(
+    browser: TestClient, store: Store, made: dict[str, Snapshot], page: Page
+) -> None:
     html = browser.get(at(made["report"])).text
-    assert f">{name}</a>" in html
+    fits = not page.path.startswith(ARTIFACT) or page.fits(store, made["report"])
+    assert (f">{page.name}</a>" in html) == fits
+    assert fits == (page.name not in ("Chats", "Curves", "Tokens"))
 
 
 def test_the_catalogue_names_what_there_is_in_pipeline_order(browser: TestClient, made: dict[str, Snapshot]) -> None:
@@ -106,6 +113,30 @@ def test_the_catalogue_names_what_there_is_in_pipeline_order(browser: TestClient
     assert "4,500" in html
     assert "min_sentences" in html
     assert f'<a href="{at(made["c4"])}">c4</a>' in html, "url says what was made from it"
+
+
+def test_a_stage_with_many_snapshots_shows_the_newest_and_leads_to_all(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    made = []
+    for n in range(FEW + 3):
+        key = f"{n:012x}"
+        store.write(f"c4/{key}/recipe.json", json.dumps({"version": 1, "config": {"n": n}, "inputs": {}}).encode())
+        made.append(Snapshot.of("c4", key, [File("a.json", 2, f"{n:064}")]))
+        made[-1].seal(store)
+        record = RunRecord("corpus", {}, id=f"run-{n:03}")
+        record.add("c4", made[-1], {}, False, 1.0)
+        if n:  # the oldest is in no record
+            record.finish(store, "completed")
+    browser = client(str(tmp_path))
+    html = browser.get("/").text
+    assert re.findall(r'class="reference">([0-9a-f]{12})@', html) == [one.key for one in made[::-1][:FEW]]
+    link = re.search(r'href="([^"]+)">all of c4</a>', html)
+    assert link
+    every = browser.get(link[1]).text
+    assert re.findall(r'class="reference">([0-9a-f]{12})@', every) == [one.key for one in made[::-1]]
+    assert f"{FEW + 3} snapshots" in every
+    assert browser.get("/?stage=nosuch").status_code == 404
+    assert browser.get("/compare").text.count("<option") == 2 * FEW
 
 
 def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:

@@ -2,14 +2,16 @@
 
 import re
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from storage.problem import Problem
 from storage.snapshot import Snapshot
 from storage.store import Store
 from storage.viewer import tables
-from storage.viewer.filters import Filter
+from storage.viewer.filters import Filter, mask
 from storage.viewer.rows import Query, read, row
 
 from .conftest import ROWS, friendly, make_store
@@ -68,6 +70,13 @@ def test_a_search_ignores_case_and_looks_in_every_text_column(store: Store, made
     assert read(store, Query(made["url"], search="NEEDLE", seconds=30)).numbers == [1777]
     assert read(store, Query(made["url"], search="Doc-4321", seconds=30)).numbers == [4321]
     assert read(store, Query(made["url"], search=".*", seconds=30)).numbers == []
+
+
+def test_a_search_ignores_the_case_of_every_alphabet_and_bears_what_is_not_unicode() -> None:
+    texts = pa.array([b"STRASSE", "STRAẞE ÄRGER".encode(), b"caf\xe9 Needle", None, b""], pa.binary()).view(pa.string())
+    batch = pa.record_batch({"text": texts})
+    for search, expected in (("strasse", [0]), ("ärger", [1]), ("nEEDLE", [2]), ("zebra", [])):
+        assert np.flatnonzero(mask(batch, [], search)).tolist() == expected
 
 
 def test_a_scan_without_time_says_how_far_it_looked_and_can_be_continued(store: Store, made: dict[str, Snapshot]) -> None:
@@ -150,6 +159,16 @@ def test_huge_row_groups_are_read_a_piece_at_a_time(
     sizes = [batch.num_rows for _, batch in tables.batches(store, tables.table(made["url"], ""), ["text"])]
     assert max(sizes) < 100
     assert sum(sizes) == 2 * ROWS
+
+
+@pytest.mark.parametrize("start", [0, 1, 999, 1000, 2499, 2500, 3777])
+def test_a_scan_in_many_pieces_finds_every_match_in_order(
+    store: Store, made: dict[str, Snapshot], monkeypatch: pytest.MonkeyPatch, start: int
+) -> None:
+    monkeypatch.setattr(tables, "BATCH_BYTES", 2_000)
+    assert len(list(tables.pieces(store, tables.table(made["url"], ""), ["text"]))) == 6, "one for each row group"
+    result = read(store, Query(made["url"], filters=(Filter("words", "eq", "7"),), start=start, size=500, seconds=30))
+    assert result.numbers == [number for number in FRAME.filter(pl.col("words") == 7)["number"].to_list() if number >= start]
 
 
 def test_a_store_behind_a_url_answers_the_same(store: Store, made: dict[str, Snapshot]) -> None:
