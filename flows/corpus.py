@@ -26,6 +26,9 @@ from stages.corpus.minhash import SIGNATURES, SignatureConfig
 from stages.corpus.pii import PII, PiiConfig
 from stages.corpus.records import RECORDS, RecordsConfig
 from stages.corpus.url import URL, UrlConfig
+from stages.extraction.compiled import FOLDER
+from stages.extraction.extractor import compile_all, is_compiled
+from stages.extraction.model import SHIPPED
 from stages.stage import Input
 
 
@@ -45,6 +48,8 @@ class CorpusSettings(Parameters):
     """Folder with URL lists, laid out and named as datatrove's; empty: those of the installed datatrove."""
     language_model: str = ""
     """Path of a fastText language model; empty: lid.176.ftz, which is installed with Winnow."""
+    extraction_model: str = ""
+    """Path of an extraction model, as the flow `extractor` makes them; empty: the one that is installed with Winnow."""
     tokenizer: str = ""
     """Path of a tokenizer.json whose tokens are counted in the corpus; empty: token_count stays null."""
 
@@ -93,7 +98,9 @@ def make_corpus(run: Run, p: CorpusSettings) -> dict[str, Any]:
     records = run.stage(RECORDS, p.records, files, crawl=crawl)
     tell_damage(run, records)
     pages = run.stage(URL, p.url, records, lists=lists)
-    texts = run.stage(EXTRACT, p.extract, pages, crawl=crawl)
+    compile_once(run, p.extract)
+    extraction_model = Path(p.extraction_model) if p.extraction_model else SHIPPED
+    texts = run.stage(EXTRACT, p.extract, pages, crawl=crawl, model=extraction_model)
     texts = run.stage(LANGUAGE, p.language, texts, model=model)
     texts = run.stage(GOPHER_REPETITION, p.gopher_repetition, texts)
     texts = run.stage(GOPHER_QUALITY, p.gopher_quality, texts)
@@ -109,3 +116,10 @@ def make_corpus(run: Run, p: CorpusSettings) -> dict[str, Any]:
     publish(steps, run.record.id)
     show(steps, run.bar.console)
     return run.summary()
+
+
+def compile_once(run: Run, config: ExtractConfig) -> None:
+    """The extractor's machine code, before many workers want it at once."""
+    if config.method == "winnow" and not is_compiled():
+        run.bar.say(f"Compiling the extractor, once, into {FOLDER}: half a minute")
+        compile_all()

@@ -4,21 +4,19 @@ Hashing a crawl is the one thing that a second run cannot skip by looking at art
 (size and time, or ETag) in the store's `.winnow/sources.json`: a memo that may be deleted at any time.
 """
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterable
 
 from flows.engines.engine import Died, Failed
 from flows.identity import Dataset
+from flows.locations import MEMO, memo
 from flows.materialize import Context, sources
 from flows.run import Run
 from stages.corpus.sources import SOURCES, SourceFile, SourcesConfig, content_digest, digest, discover, source_row
 from storage.problem import Problem
 from storage.shards import read_shard
-from storage.store import Store
 
-MEMO = ".winnow/sources.json"
 DAMAGE = "record_error:"
 MOST_NAMED = 5
 
@@ -68,8 +66,8 @@ def tell_damage(run: Run, records: Dataset) -> None:
 
 def _contents(context: Context, found: Iterable[SourceFile]) -> dict[str, str]:
     """URL -> content digest; files whose token is known are not read."""
-    memo = _memo(context.store)
-    contents = {source.url: memo[source.url][1] for source in found if memo.get(source.url, ("", ""))[0] == source.token}
+    known = memo(context.store)
+    contents = {source.url: known[source.url][1] for source in found if known.get(source.url, ("", ""))[0] == source.token}
     unknown = [source for source in found if source.url not in contents]
     for done, (index, result) in enumerate(context.engine.map(content_digest, unknown), 1):
         if isinstance(result, Failed | Died):
@@ -78,12 +76,6 @@ def _contents(context: Context, found: Iterable[SourceFile]) -> dict[str, str]:
         contents[unknown[index].url] = result
         context.advance(SOURCES.name, done, len(unknown))
     if unknown:
-        memo |= {source.url: (source.token, contents[source.url]) for source in unknown}
-        context.store.write(MEMO, json.dumps(memo, indent=0, sort_keys=True).encode())
+        known |= {source.url: (source.token, contents[source.url]) for source in unknown}
+        context.store.write(MEMO, json.dumps(known, indent=0, sort_keys=True).encode())
     return contents
-
-
-def _memo(store: Store) -> dict[str, tuple[str, str]]:
-    with contextlib.suppress(FileNotFoundError, ValueError, TypeError, AttributeError):  # gone, or no memo of ours
-        return {url: (token, content) for url, (token, content) in json.loads(store.read(MEMO)).items()}
-    return {}

@@ -1,9 +1,10 @@
 """The flows as deployments: what `winnow up` serves, and what a person starts, schedules and cancels in the Prefect UI.
 
-    corpus/corpus     by hand, with every parameter in the form
-    corpus/nightly    each night over a folder or bucket that grows; only new shards are computed; shipped paused
-    demo/demo         the made-up web, by hand
-    demo/weekly       the whole factory on it, to see that everything still works; shipped paused
+    corpus/corpus         by hand, with every parameter in the form
+    corpus/nightly        each night over a folder or bucket that grows; only new shards are computed; shipped paused
+    extractor/extractor   a model of the main-text extractor, from pages with gold text
+    demo/demo             the made-up web, by hand
+    demo/weekly           the whole factory on it, to see that everything still works; shipped paused
 
 As a module (`python -m flows.served STORE CRAWL`) it is the process that starts the runs, each as a process of its own.
 """
@@ -23,6 +24,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.corpus import corpus
 from flows.demo import demo
 from flows.engines.child import follow
+from flows.extractor import extractor
 from flows.server import TAG
 
 # Two runs of one flow would only wait for each other's locks: the second one queues instead.
@@ -34,6 +36,7 @@ def deployments(store: str, crawl: str) -> list[RunnerDeployment]:
     return [
         _deployment(corpus, "corpus", {"store": store, "sources": [crawl]}),
         _deployment(corpus, "nightly", {"store": store, "sources": [crawl]}, "0 2 * * *"),
+        _deployment(extractor, "extractor", {"store": store}),
         _deployment(demo, "demo", {"store": store}),
         _deployment(demo, "weekly", {"store": store}, "0 4 * * 0"),
     ]

@@ -74,7 +74,7 @@ def up(store: str, crawl: str, prefect_port: int, viewer_port: int) -> Iterator[
             _wait(f"{addresses.api}/health", ended)
         crash_silent_runs(addresses.api, MISSED * int(environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]))
         start("the process that serves the flows", "flows.served", store, crawl)
-        start("the viewer", "storage.viewer", store, str(viewer_port), addresses.prefect)
+        start("the viewer", "flows.viewer", store, str(viewer_port), addresses.prefect)
         _wait(f"{addresses.viewer}/health", ended)
         _wait(f"{addresses.api}/deployments/name/{LAST}", ended)
         UP.parent.mkdir(exist_ok=True)

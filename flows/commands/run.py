@@ -18,7 +18,12 @@ from storage.problem import Problem
 
 
 def run(
-    flow: Annotated[str, typer.Argument(help="Which flow: corpus (your own crawl) or demo (a made-up one).")],
+    flow: Annotated[
+        str,
+        typer.Argument(
+            help="Which flow: corpus (your own crawl), demo (a made-up one) or extractor (a model of the main-text extractor)."
+        ),
+    ],
     config: Annotated[Path | None, typer.Option("--config", help="JSON file with the flow's parameters.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="One parameter, name=value or stage.name=value; may be given many times.")
@@ -58,7 +63,9 @@ def execute(name: str, config: Path | None, sets: list[str], options: dict[str, 
         print(json.dumps({"flow": name, "state": "completed", "seconds": round(seconds, 1), "artifacts": result}))
         return
     cached = sum(one["cached"] for one in result.values())
-    console.print(f"{name}: done in {seconds:.0f} s, {cached} of {len(result)} stages cached. Look inside: winnow show corpus")
+    console.print(
+        f"{name}: done in {seconds:.0f} s, {cached} of {len(result)} stages cached. Look inside: winnow show {list(result)[-1]}"
+    )
 
 
 def _drain() -> None:
@@ -80,4 +87,8 @@ def _flow(name: str) -> tuple[type[BaseModel], Callable[[Any], Any]]:
         from flows.demo import DemoParameters, demo
 
         return DemoParameters, demo
-    raise Problem(f"there is no flow {name!r}; flows are corpus and demo")
+    if name == "extractor":
+        from flows.extractor import ExtractorParameters, extractor
+
+        return ExtractorParameters, extractor
+    raise Problem(f"there is no flow {name!r}; flows are corpus, demo and extractor")

@@ -1,4 +1,4 @@
-"""Corpus: the kept pages with FineWeb's columns and names, ready for others to read.
+"""Corpus: the kept pages with FineWeb's columns and names, then ours, ready for others to read.
 
 In: the columns of `keeps`. Out: these alone, in this order, and
 
@@ -6,6 +6,7 @@ In: the columns of `keeps`. Out: these alone, in this order, and
 |---|---|---|
 | token_count | i64 | tokens of `text` without special tokens; null where no tokenizer is given |
 | minhash_cluster_size | i64 | documents in the cluster that this one stands for; 1 for one without near-copies |
+| title, author, published, site_name, extract_confidence | | as `extract` describes them |
 
 `token_count` is that of an external tokenizer, the side `tokenizer`: a Hugging Face `tokenizer.json` (FineWeb used gpt2's). Its
 truncation and padding are switched off. The counts of a tokenizer trained here live with its tokens.
@@ -34,6 +35,13 @@ COLUMNS: dict[str, pl.DataType] = {
     "language": pl.String(),
     "language_score": pl.Float64(),
 }
+ABOUT: dict[str, pl.DataType] = {
+    "title": pl.String(),
+    "author": pl.String(),
+    "published": pl.String(),
+    "site_name": pl.String(),
+    "extract_confidence": pl.Float64(),
+}
 ADDS: dict[str, pl.DataType] = {"token_count": pl.Int64(), "minhash_cluster_size": pl.Int64()}
 
 
@@ -45,7 +53,7 @@ def run(docs: pl.DataFrame, config: CorpusConfig, sides: Sides) -> pl.DataFrame:
     path: Path | None = sides.get("tokenizer")
     texts = [text or "" for text in docs["text"]]
     counts = [None] * len(texts) if path is None else count_tokens(texts, path)
-    return docs.select(*COLUMNS, pl.Series("token_count", counts, dtype=pl.Int64), "minhash_cluster_size")
+    return docs.select(*COLUMNS, pl.Series("token_count", counts, dtype=pl.Int64), "minhash_cluster_size", *ABOUT)
 
 
 def count_tokens(texts: list[str], path: Path) -> list[int]:
@@ -67,11 +75,11 @@ def count_tokens(texts: list[str], path: Path) -> list[int]:
 
 CORPUS = Stage(
     name="corpus",
-    version=1,
+    version=2,
     run=run,
     config=CorpusConfig,
-    needs=COLUMNS | {"minhash_cluster_size": pl.Int64()},
-    adds=ADDS,
+    needs=COLUMNS | {"minhash_cluster_size": pl.Int64()} | ABOUT,
+    adds=ADDS | ABOUT,
     keeps=tuple(COLUMNS),
     sides={"tokenizer": "file"},
 )

@@ -48,26 +48,51 @@ def codec(label: str) -> str | None:
 
 def declared(payload: bytes) -> str | None:
     """Codec that the page's own head declares, or None."""
-    for match in _DECLARED.finditer(_COMMENT.sub(b"", payload[:_HEAD])):
+    head = payload[:_HEAD]
+    first = _DECLARED.search(head)
+    if first is None:
+        return None
+    if b"<!--" in head[: first.start()]:
+        head = _COMMENT.sub(b"", head)
+    for match in _DECLARED.finditer(head):
         name = codec((match[1] or match[2]).decode("ascii", "replace"))
         if name:
             return "utf-8" if name.startswith("utf-16") else name
     return None
 
 
-def decode(payload: bytes, charset: str | None) -> tuple[str, str]:
-    """(text, name of the Python codec). `charset` is what the HTTP header says, if anything."""
+def encoding_of(payload: bytes, charset: str | None) -> tuple[str, int]:
+    """(name of the Python codec, bytes of the byte order mark). `charset` is what the HTTP header says, if anything."""
     for bom, utf in _BOMS:
         if payload.startswith(bom):
-            return payload[len(bom) :].decode(utf, "replace"), utf
+            return utf, len(bom)
     name = (codec(charset) if charset else None) or declared(payload)
-    if name is None:
-        try:
-            return payload.decode("utf-8"), "utf-8"
-        except UnicodeDecodeError:
-            detected = detect_encoding(payload) or "utf-8"
-            name = _WIDER.get(detected, detected)
-    return payload.decode(name, "replace"), name
+    if name is None and not _is_utf8(payload):
+        detected = detect_encoding(payload) or "utf-8"
+        name = _WIDER.get(detected, detected)
+    return name or "utf-8", 0
+
+
+def decode(payload: bytes, charset: str | None) -> tuple[str, str]:
+    """(text, name of the Python codec)."""
+    name, mark = encoding_of(payload, charset)
+    return payload[mark:].decode(name, "replace"), name
+
+
+def to_utf8(payload: bytes, charset: str | None) -> tuple[bytes, str]:
+    """(text as UTF-8, name of the Python codec); the payload itself where it is valid UTF-8 already."""
+    name, mark = encoding_of(payload, charset)
+    if name == "utf-8" and _is_utf8(payload):
+        return payload[mark:], name
+    return payload[mark:].decode(name, "replace").encode(), name
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def decode_as_datatrove(payload: bytes) -> tuple[str, str] | None:

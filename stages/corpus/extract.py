@@ -1,10 +1,14 @@
-"""Main text of the pages that the URL filter left.
+"""Main text of the pages that the URL filter left, and what the page says of itself.
 
 In: rows of `records`; the bytes are read from the crawl, where each row says that its page lies. Out: the six columns that last, and
 
 | column | type | |
 |---|---|---|
-| text | string | paragraphs parted by empty lines, lists and code kept; valid UTF-8 without NUL; null where there is none |
+| text | string | main text, valid UTF-8 without NUL; null where there is none |
+| title, author, site_name | string | as the page's head states them; null where it does not, or with another method than `winnow` |
+| published | string | the same: YYYY-MM-DD |
+| page_language | string | the same: what `<html lang>` claims, often wrong |
+| extract_confidence | f64 | the F1 that the model expects of this text, 0 to 1; null with another method |
 | html_bytes | i64 | bytes of the page, transfer and content encoding undone |
 | tags | i64 | `<` in the page |
 | text_chars | i64 | |
@@ -13,41 +17,45 @@ In: rows of `records`; the bytes are read from the crawl, where each row says th
 | reason | |
 |---|---|
 | empty | nothing was left |
-| extract_error:too_large, :too_many_tags, :too_deep, :too_many_attributes | counts over their bound, found before the parser runs |
+| low_confidence | extract_confidence below `min_confidence` |
+| extract_error:too_large | bytes over their bound |
+| extract_error:too_many_tags, :too_deep, :too_many_attributes | counts over their bound, found before another method's parser runs |
 | extract_error:too_long | characters of text over their bound |
 | extract_error:cpu_limit | the backstop, see limits.py; in C code the worker dies instead |
 | extract_error:undecodable | bytes that fit no encoding; only with the decoding of datatrove |
 | extract_error:... | what the reader of the crawl said, or the name of the extractor's exception |
 
-Source: resiliparse 2 (Bevendorff et al., ECIR 2018), settings chosen on 400 annotated pages: comments, alternative texts and
-`<noscript>` cost precision there; bylines (post_meta) gain. trafilatura 1.11 (Barbaresi, ACL 2021) as datatrove 0.10.1 runs it,
-but for its memory of what earlier pages said, which here ends with the page.
-Ready text (WET, Parquet, JSONL) passes through. Left out: titles, links, markup; resiliparse also takes a `<ul>` less than three
-elements below `<body>` for navigation.
-
-Measured with resiliparse: time grows with tags * depth (10,000 open `<div>`: 1.7 s) and with the square of the attributes of one
-element (30,000: 1.5 s; 100,000: 16 s); 600,000 tags take 200 MB, but 30 KB of unclosed `<font>` 750 MB. trafilatura takes 3 KB for each tag.
+`winnow` is stages/extraction, which is linear in the page and has bounds of its own; the other methods are in peers.py. Ready text (WET, Parquet,
+JSONL) passes through. Left out: links, images.
 """
 
 from __future__ import annotations
 
-import logging
-import re
-from collections import Counter
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field
-from resiliparse.extract.html2text import extract_plain_text
 
+from stages.corpus import peers
 from stages.corpus.crawl import read_pages
-from stages.corpus.encoding import decode, decode_as_datatrove
+from stages.corpus.encoding import decode, decode_as_datatrove, to_utf8
 from stages.corpus.limits import CpuLimitExceeded, limited
+from stages.extraction.extractor import extract
+from stages.extraction.model import SHIPPED, Model, load
 from stages.stage import REASON, Config, Sides, Stage
 
 KEEPS = ("id", "url", "date", "dump", "file_path", "source")
+ADDS: dict[str, pl.DataType] = {
+    "text": pl.String(),
+    "title": pl.String(),
+    "author": pl.String(),
+    "published": pl.String(),
+    "site_name": pl.String(),
+    "page_language": pl.String(),
+    "extract_confidence": pl.Float64(),
+}
 SIGNALS: dict[str, pl.DataType] = {
     "html_bytes": pl.Int64(),
     "tags": pl.Int64(),
@@ -55,28 +63,19 @@ SIGNALS: dict[str, pl.DataType] = {
     "encoding": pl.String(),
 }
 
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})(?:[^<>]*(/)>)?")
-# Elements that hold nothing, or that the next of their kind closes: they nest only inside others.
-_FLAT = frozenset({
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
-    "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "colgroup", "option", "optgroup", "rt", "rp",
-})  # fmt: skip
 # Texts become a column in batches: as Python strings, all of a shard could take four times its size at once.
 BATCH_CHARS = 4 << 20
-# Below this many tags no nesting costs more than two seconds, and the scan for depth is not worth its time.
-_NESTS = 10_000
-# A tag that is short cannot hold attributes enough to matter. Quoted values are no attributes: the path of a map has 100,000 spaces.
-_LONG_TAG = re.compile(r"<[a-zA-Z][^<>]{20000,}")
-_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
-_TABS = re.compile(r"(?<=\S)[ \t]*\t[ \t]*")
-_GAPS = re.compile(r"\n{3,}")
 
 
 class ExtractConfig(Config):
     """Settings of `extract`."""
 
-    method: Literal["resiliparse", "trafilatura"] = "resiliparse"
-    """Extractor: resiliparse is 15 to 20 times as fast, trafilatura more precise on articles."""
+    method: Literal["winnow", "trafilatura", "resiliparse"] = "winnow"
+    """Extractor; the other two are there to compare with."""
+    text_format: Literal["markdown", "plain"] = "markdown"
+    """Of `winnow`: headings, lists, quotations, code and tables as light Markdown, or their text alone."""
+    min_confidence: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Lowest expected F1 of `winnow` that is kept; 0 keeps every text."""
     decoding: Literal["whatwg", "datatrove-0.10"] = "whatwg"
     """Bytes to text as browsers do it, or as datatrove 0.10.1: UTF-8, else as detected, else the page is dropped."""
     max_html_bytes: int = Field(default=10_000_000, ge=1_000, le=100_000_000)
@@ -84,11 +83,11 @@ class ExtractConfig(Config):
     max_text_chars: int = Field(default=2_000_000, ge=1_000, le=100_000_000)
     """Longest text; three times what Gopher's limit of 100,000 words lets through."""
     max_tags: int = Field(default=200_000, ge=1_000, le=2_000_000)
-    """Most `<` in a page that is parsed."""
+    """Most `<` in a page that another method parses."""
     max_depth: int = Field(default=1_000, ge=100, le=10_000)
-    """Deepest nesting of open elements that is parsed; looked at in pages of more than 10,000 tags."""
+    """Deepest nesting of open elements that another method parses; looked at in pages of more than 10,000 tags."""
     max_attributes: int = Field(default=20_000, ge=10_000, le=100_000)
-    """Most attributes of one element in a page that is parsed; looked at in tags of more than 20,000 characters."""
+    """Most attributes of one element that another method parses; looked at in tags of more than 20,000 characters."""
     cpu_seconds: float = Field(default=10.0, ge=0.1, le=600.0)
     """CPU time for one page: a backstop."""
     memory_mb: int = Field(default=900, ge=100, le=16_000)
@@ -100,6 +99,12 @@ class Extracted:
     """One page's outcome; the names are those of the columns, REASON included."""
 
     text: str | None = None
+    title: str | None = None
+    author: str | None = None
+    published: str | None = None
+    site_name: str | None = None
+    page_language: str | None = None
+    extract_confidence: float | None = None
     html_bytes: int | None = None
     tags: int | None = None
     text_chars: int | None = None
@@ -110,118 +115,96 @@ class Extracted:
     reason_detail: str | None = None
 
 
-def depth(html: str) -> int:
-    """Most elements open at once, from the tags alone; an end tag closes one of its own name only, whatever lies between."""
-    opened: Counter[str] = Counter()
-    now = deepest = 0
-    for match in _TAG.finditer(html):
-        end, name, empty = match.groups()
-        name = name.lower()
-        if name in _FLAT or empty:
-            continue
-        if not end:
-            opened[name] += 1
-            now += 1
-            deepest = max(deepest, now)
-        elif opened[name]:
-            opened[name] -= 1
-            now -= 1
-    return deepest
-
-
-def attributes(html: str) -> int:
-    """Most attributes of one element, in long tags; a tag ends at the next `<` or `>`, quoted or not."""
-    tags = (_QUOTED.sub(" ", match[0]).replace("/", " ") for match in _LONG_TAG.finditer(html))
-    return max((len(tag.split()) - 1 for tag in tags), default=0)
-
-
-def _resiliparse(html: str) -> str:
-    text: str = extract_plain_text(
-        html,
-        preserve_formatting=True,
-        main_content=True,
-        list_bullets=True,
-        alt_texts=False,
-        links=False,
-        form_fields=False,
-        noscript=False,
-        comments=False,
-        post_meta=True,
-    )
-    # Cells of layout tables leave runs of tabs and lines of spaces. Line by line: on a run of spaces a regex is quadratic.
-    text = "\n".join(line.rstrip() for line in _TABS.sub("\t", text).split("\n"))
-    return _GAPS.sub("\n\n", text).strip("\n")
-
-
-@lru_cache(maxsize=1)
-def _trafilatura_modules() -> tuple[Any, Any]:
-    import trafilatura
-    from trafilatura import deduplication
-
-    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it warns of every page that it finds empty
-    return trafilatura, deduplication
-
-
-def _trafilatura(html: str) -> str:
-    trafilatura, deduplication = _trafilatura_modules()
-    # A new memory for each page. Its own `clear` is no use: once full, it raises KeyError at the next entry.
-    deduplication.LRU_TEST = deduplication.LRUCache(maxsize=deduplication.LRU_SIZE)
-    return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=True) or ""
-
-
 def _clean(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
 
 
-def extract_page(payload: bytes, charset: str | None, kind: str, config: ExtractConfig) -> Extracted:
-    """The text of one page. `charset`: what the HTTP header says; `kind`: "html", or "text" for ready text. Never raises."""
-    size = len(payload)
-    if size > config.max_html_bytes:
-        return Extracted(
-            html_bytes=size, reason="extract_error:too_large", reason_value=size, reason_threshold=config.max_html_bytes
-        )
-    tags: int | None = None
-    encoding: str | None = None
+def extract_page(payload: bytes, charset: str | None, kind: str, config: ExtractConfig, model: Model | None = None) -> Extracted:
+    """The text of one page. `charset`: what the HTTP header says; `kind`: "html", or "text" for ready text; `model`: None is the one
+    that is shipped. Never raises."""
+    known: dict[str, Any] = {"html_bytes": len(payload)}
 
     def failed(reason: str, value: float | None = None, threshold: float | None = None, detail: str | None = None) -> Extracted:
-        return Extracted(None, size, tags, None, encoding, f"extract_error:{reason}", value, threshold, detail)
+        return Extracted(**known, reason=reason, reason_value=value, reason_threshold=threshold, reason_detail=detail)
 
+    if len(payload) > config.max_html_bytes:
+        return failed("extract_error:too_large", len(payload), config.max_html_bytes)
     if config.method == "trafilatura":
-        _trafilatura_modules()  # on nobody's time
+        peers.trafilatura_modules()  # on nobody's time
+    elif config.method == "winnow" and model is None:
+        model = load(SHIPPED)
     try:
         with limited(config.cpu_seconds, config.memory_mb):
             if kind == "text":
-                text, encoding = _clean(payload.decode("utf-8", "replace")), "utf-8"
+                text, known["encoding"] = _clean(payload.decode("utf-8", "replace")), "utf-8"
+            elif config.method == "winnow" and model is not None:
+                page, known["encoding"] = _utf8(payload, charset, config)
+                found = extract(page, model, config.text_format == "markdown")
+                text = found.text
+                known |= asdict(found.metadata) | {"tags": found.tags, "extract_confidence": found.confidence}
             else:
-                decoded = decode(payload, charset) if config.decoding == "whatwg" else decode_as_datatrove(payload)
-                if decoded is None:
-                    return failed("undecodable")
-                source, encoding = decoded
-                tags = source.count("<")
-                if tags > config.max_tags:
-                    return failed("too_many_tags", tags, config.max_tags)
-                if tags > _NESTS and (deepest := depth(source)) > config.max_depth:
-                    return failed("too_deep", deepest, config.max_depth)
-                if (most := attributes(source)) > config.max_attributes:
-                    return failed("too_many_attributes", most, config.max_attributes)
-                text = _clean(_resiliparse(source) if config.method == "resiliparse" else _trafilatura(source))
+                source, known["encoding"] = _decoded(payload, charset, config)
+                known["tags"] = source.count("<")
+                over = _over(source, known["tags"], config)
+                if over:
+                    return failed(*over)
+                text = _clean(peers.resiliparse(source) if config.method == "resiliparse" else peers.trafilatura(source))
     except CpuLimitExceeded:
-        return failed("cpu_limit", threshold=config.cpu_seconds)
+        return failed("extract_error:cpu_limit", threshold=config.cpu_seconds)
+    except _Undecodable:
+        return failed("extract_error:undecodable")
     except Exception as error:
-        return failed(type(error).__name__, detail=_clean(str(error))[:200])
+        return failed(f"extract_error:{type(error).__name__}", detail=_clean(str(error))[:200])
     if not text.strip():
-        return Extracted(None, size, tags, 0, encoding, "empty")
+        known["text_chars"] = 0
+        return failed("empty")
     if len(text) > config.max_text_chars:
-        return failed("too_long", len(text), config.max_text_chars)
-    return Extracted(text, size, tags, len(text), encoding)
+        return failed("extract_error:too_long", len(text), config.max_text_chars)
+    known |= {"text": text, "text_chars": len(text)}
+    confidence = known.get("extract_confidence")
+    if confidence is not None and confidence < config.min_confidence:
+        return failed("low_confidence", confidence, config.min_confidence)
+    return Extracted(**known)
+
+
+class _Undecodable(Exception):
+    pass
+
+
+def _utf8(payload: bytes, charset: str | None, config: ExtractConfig) -> tuple[bytes, str]:
+    if config.decoding == "whatwg":
+        return to_utf8(payload, charset)
+    text, name = _decoded(payload, charset, config)
+    return text.encode("utf-8", "ignore"), name
+
+
+def _decoded(payload: bytes, charset: str | None, config: ExtractConfig) -> tuple[str, str]:
+    decoded = decode(payload, charset) if config.decoding == "whatwg" else decode_as_datatrove(payload)
+    if decoded is None:
+        raise _Undecodable
+    return decoded
+
+
+def _over(source: str, tags: int, config: ExtractConfig) -> tuple[str, float, float] | None:
+    """(reason, count, bound) where another method's parser would take too long."""
+    if tags > config.max_tags:
+        return "extract_error:too_many_tags", tags, config.max_tags
+    if tags > peers.NESTS and (deepest := peers.depth(source)) > config.max_depth:
+        return "extract_error:too_deep", deepest, config.max_depth
+    if (most := peers.attributes(source)) > config.max_attributes:
+        return "extract_error:too_many_attributes", most, config.max_attributes
+    return None
 
 
 def run(docs: pl.DataFrame, config: ExtractConfig, sides: Sides) -> pl.DataFrame:
-    """`docs`, the lasting columns of it, with text, signals and reason; `sides["crawl"]` says where the crawl files lie."""
-    schema = {"text": pl.String()} | SIGNALS | REASON
+    """`docs`, the lasting columns of it, with text, signals and reason; `sides["crawl"]` says where the crawl files lie, `sides["model"]`
+    is the model file of `winnow`."""
+    schema = ADDS | SIGNALS | REASON
     frames: list[pl.DataFrame] = []
     batch: list[Extracted] = []
     size = 0
+    path: Path = sides["model"]
+    model = load(path) if config.method == "winnow" else None
 
     def column_wise() -> None:
         frames.append(
@@ -230,7 +213,11 @@ def run(docs: pl.DataFrame, config: ExtractConfig, sides: Sides) -> pl.DataFrame
         batch.clear()
 
     for charset, kind, page in zip(docs["charset"], docs["kind"], read_pages(docs, sides["crawl"]), strict=True):
-        row = Extracted(reason=f"extract_error:{page.error}") if page.error else extract_page(page.payload, charset, kind, config)
+        row = (
+            Extracted(reason=f"extract_error:{page.error}")
+            if page.error
+            else extract_page(page.payload, charset, kind, config, model)
+        )
         batch.append(row)
         size += row.text_chars or 0
         if size > BATCH_CHARS:
@@ -242,13 +229,13 @@ def run(docs: pl.DataFrame, config: ExtractConfig, sides: Sides) -> pl.DataFrame
 
 EXTRACT = Stage(
     name="extract",
-    version=1,
+    version=2,
     run=run,
     config=ExtractConfig,
     needs=dict.fromkeys((*KEEPS, "kind", "charset", "field"), pl.String()) | {"offset": pl.Int64(), "skip": pl.Int64()},
-    adds={"text": pl.String()},
+    adds=ADDS,
     signals=SIGNALS,
     keeps=KEEPS,
     filters=True,
-    sides={"crawl": "crawl"},
+    sides={"crawl": "crawl", "model": "file"},
 )

@@ -32,13 +32,14 @@ from storage.viewer import (
     find,
     funnel_page,
     lineage_page,
+    original_page,
     row_page,
     runs_page,
     sql_page,
     tokens_page,
 )
 from storage.viewer.guard import HEADERS, HEALTH, guard
-from storage.viewer.page import Page, Viewer, address, render
+from storage.viewer.page import Page, Reader, Viewer, address, render
 from storage.viewer.units import ago, compact, count, duration, size
 from storage.viewer.visible import name_of, short, visible
 
@@ -61,6 +62,7 @@ PAGES: tuple[Page, ...] = (
     compare_page.PAGE,
     compare_page.TAB,
     document_page.PAGE,
+    original_page.PAGE,
     funnel_page.PAGE,
     lineage_page.PAGE,
     find.STAGE,
@@ -68,8 +70,9 @@ PAGES: tuple[Page, ...] = (
 )
 
 
-def create_app(store: str, token: str | None = None, prefect: str | None = None) -> FastAPI:
-    """`store` is a folder or an fsspec URL; `token` is asked of every visitor; `prefect` is the address of its UI, for a link.
+def create_app(store: str, token: str | None = None, prefect: str | None = None, original: Reader | None = None) -> FastAPI:
+    """`store` is a folder or an fsspec URL; `token` is asked of every visitor; `prefect` is the address of its UI, for a link;
+    `original` reads a page again from the crawl, which the store does not hold: without it there is no page with its source.
 
     Without a token only loopback names are answered. Raises Problem for a store that cannot be opened or an address that is not http(s).
     """
@@ -79,7 +82,7 @@ def create_app(store: str, token: str | None = None, prefect: str | None = None)
         raise Problem("the token is empty; give a long random one, or none for loopback only")
     opened = Store(store)
     opened.fs  # noqa: B018  a store of unknown protocol is refused now, not at the first page
-    viewer = Viewer(opened, _templates(), PAGES, prefect)
+    viewer = Viewer(opened, _templates(), PAGES, prefect, original)
 
     def refuse(request: Request, status: int, text: str) -> Response:
         return render(viewer, request, "error.html", status=status, title=HTTPStatus(status).phrase, text=text, code=status)

@@ -25,11 +25,11 @@ from storage import history
 from storage.artifact import resolve
 from storage.history import Found, Step
 from storage.problem import Problem
-from storage.runs import RunRecord, load, records
+from storage.runs import RunRecord, records
 from storage.viewer import rows, tables
 from storage.viewer.answers import json_page
 from storage.viewer.difference import LONGEST, Piece, difference
-from storage.viewer.page import Page, Viewer, number, only, render
+from storage.viewer.page import Page, Viewer, number, only, render, run_of
 
 SECONDS = 10  # for a page whose shard is not known
 SHOWN = 20_000  # characters of a first text; its row has it whole
@@ -76,16 +76,9 @@ def view(viewer: Viewer, request: Request) -> Response:
     asked = given.get("id") or given.get("url") or given.get("page") or ""
     if not asked:
         return render(viewer, request, "document_find.html", asked="", run=given.get("run", ""), found=None, link=link)
-    record = _record(viewer, given.get("run", ""))
-    exact = "page" not in given
-    until = time.monotonic() + SECONDS
-    found = history.search(viewer.store, record, asked, exact, given.get("shard", ""), until)
-    if exact and not found:
-        raise HTTPException(
-            404,
-            f"no page of run {record.id} has the id or URL {asked!r}; ids look like <urn:uuid:...>; the rows of `records` name them",
-        )
-    if not exact:
+    record = run_of(viewer, given["run"]) if given.get("run") else history.newest(viewer.store)
+    if "page" in given:
+        found = history.search(viewer.store, record, asked, until=time.monotonic() + SECONDS)
         if len(found) == 1:
             return RedirectResponse(link(record.id, found[0]), 302)
         return render(
@@ -98,7 +91,7 @@ def view(viewer: Viewer, request: Request) -> Response:
             found=found,
             link=link,
         )
-    [page] = found
+    page = exactly(viewer, record, asked, given.get("shard", ""))
     way = history.steps(viewer.store, record, page)
     form = given.get("format", "")
     if form == "json":
@@ -114,6 +107,7 @@ def view(viewer: Viewer, request: Request) -> Response:
         stops=stops(way),
         last=way[-1],
         source=source(way),
+        original=link(record.id, page, "/original") if viewer.original else None,
         unseen=_unseen(viewer, record, page, way[-1]),
         shown=SHOWN,
         longest=LONGEST,
@@ -122,8 +116,19 @@ def view(viewer: Viewer, request: Request) -> Response:
     )
 
 
-def link(run: str, page: Found) -> str:
-    return "/document?" + urlencode({"run": run, "id": page.id, "shard": page.origin}, errors="replace")
+def exactly(viewer: Viewer, record: RunRecord, asked: str, shard: str) -> Found:
+    """The page whose id or URL is `asked`. Raises HTTPException 404 where there is none."""
+    found = history.search(viewer.store, record, asked, True, shard, time.monotonic() + SECONDS)
+    if not found:
+        raise HTTPException(
+            404,
+            f"no page of run {record.id} has the id or URL {asked!r}; ids look like <urn:uuid:...>; the rows of `records` name them",
+        )
+    return found[0]
+
+
+def link(run: str, page: Found, path: str = "/document") -> str:
+    return f"{path}?" + urlencode({"run": run, "id": page.id, "shard": page.origin}, errors="replace")
 
 
 def stops(way: list[Step]) -> list[Stop]:
@@ -142,12 +147,17 @@ def stops(way: list[Step]) -> list[Stop]:
 
 def source(way: list[Step]) -> Source | None:
     """None where no stage knew the place."""
-    for step in way:
-        file, offset, length, skip, column = (step.row.get(name) for name in ("file_path", "offset", "length", "skip", "field"))
-        if isinstance(file, str) and isinstance(offset, int):
-            sized = isinstance(length, int) and column is None
-            return Source(file, offset, length if sized else None, skip if isinstance(skip, int) else 0, column)
-    return None
+    if (row := placed(way)) is None:
+        return None
+    length, skip, column = (row.get(name) for name in ("length", "skip", "field"))
+    sized = isinstance(length, int) and column is None
+    return Source(row["file_path"], row["offset"], length if sized else None, skip if isinstance(skip, int) else 0, column)
+
+
+def placed(way: list[Step]) -> dict[str, Any] | None:
+    """The first row that says where the page lies in the crawl."""
+    rows_with_it = (step.row for step in way if isinstance(step.row.get("offset"), int))
+    return next((row for row in rows_with_it if isinstance(row.get("file_path"), str)), None)
 
 
 def _unseen(viewer: Viewer, record: RunRecord, page: Found, last: Step) -> list[str]:
@@ -156,17 +166,6 @@ def _unseen(viewer: Viewer, record: RunRecord, page: Found, last: Step) -> list[
     later = names[names.index(last.stage) + 1 :] if last.kept is False else []
     shards = {name: resolve(viewer.store, record.artifacts[name].reference).shards for name in later}
     return [name for name in later if any(file.origin == page.origin for file in shards[name])]
-
-
-def _record(viewer: Viewer, run: str) -> RunRecord:
-    if not run:
-        return history.newest(viewer.store)
-    try:
-        if f"{run}.json" not in viewer.store.sizes("runs"):
-            raise FileNotFoundError(run)
-        return load(viewer.store, f"{run}.json")
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        raise HTTPException(404, f"no run {run!r} in the store {viewer.store.url}; /runs lists them") from None
 
 
 def _of_row(viewer: Viewer, request: Request, reference: str) -> str:

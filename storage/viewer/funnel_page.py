@@ -6,23 +6,24 @@ reason, all widths in one proportion. Each band leads to the rows that it stands
 
 from dataclasses import dataclass
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from storage.funnel import in_funnel
-from storage.runs import RunRecord, load
+from storage.runs import RunRecord
 from storage.snapshot import Snapshot
 from storage.store import Store
 from storage.viewer.dataset import link
 from storage.viewer.filters import Filter
-from storage.viewer.page import Page, Viewer, loaded, only, render
+from storage.viewer.page import Page, Viewer, loaded, only, render, run_of
 from storage.viewer.rows import Query
 
 TRUNK = 180.0  # width of the trunk where it is widest
 REACH = 212.0  # where bands end and their names begin
 WIDTH = 420
-HEAD = 34  # height of a stage's name above its bands
+MARGIN = 136  # left of the trunk, for the names of stages: it may be narrower than any of them
+HEAD = 14  # height of what a stage saw, above its bands
+LEAST = 42  # height of a stage: its name, and how many pages it saw
 LINE = 19  # height of a band's line, at least
 THIN = 0.8  # a band is never drawn thinner
 MOST = 12  # reasons drawn for a stage; the rest share one band
@@ -69,11 +70,20 @@ class Section:
 
 def view(viewer: Viewer, request: Request) -> Response:
     only(request)
-    record = _record(viewer, request.path_params["run"])
+    record = run_of(viewer, request.path_params["run"])
     found = passages(viewer.store, record)
     sections, height = draw(found)
     return render(
-        viewer, request, "funnel.html", run=record, passages=found, sections=sections, width=WIDTH, height=height, reach=REACH
+        viewer,
+        request,
+        "funnel.html",
+        run=record,
+        passages=found,
+        sections=sections,
+        width=WIDTH,
+        height=height,
+        reach=REACH,
+        margin=MARGIN,
     )
 
 
@@ -120,7 +130,7 @@ def draw(found: list[Passage]) -> tuple[list[Section], float]:
             line = max(float(LINE), thick + 5)
             bands.append(Band(loss, _band(right - thick, right, top + HEAD, at + line / 2), at + line / 2))
             at, right = at + line, right - thick
-        bottom = at + 5
+        bottom = max(at + 5, top + LEAST)
         seen = one.snapshot.rows * scale
         # A hair's breadth above each stage parts it from the one before.
         trunk = f"M0 {top + 1.5:.1f}H{seen:.2f}V{top + HEAD:.1f}H{right:.2f}V{bottom:.1f}H0z"
@@ -139,15 +149,6 @@ def _band(left: float, right: float, top: float, y: float) -> str:
         f"M{left:.2f} {top:.1f}H{right:.2f}V{upper - turn:.2f}Q{right:.2f} {upper:.2f} {right + turn:.2f} {upper:.2f}H{REACH:.0f}"
         f"V{lower:.2f}H{right + turn:.2f}Q{left:.2f} {lower:.2f} {left:.2f} {upper - turn:.2f}z"
     )
-
-
-def _record(viewer: Viewer, run: str) -> RunRecord:
-    try:
-        if f"{run}.json" not in viewer.store.sizes("runs"):
-            raise FileNotFoundError(run)
-        return load(viewer.store, f"{run}.json")
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        raise HTTPException(404, f"no run {run!r} in the store {viewer.store.url}; /runs lists them") from None
 
 
 PAGE = Page("/runs/{run}/funnel", view)

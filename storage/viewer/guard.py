@@ -60,7 +60,9 @@ def _entry(request: Request, token: str | None) -> Response | None:
     name, value = cookie(token)
     if given is not None:
         if not _same(given, token):
-            return _refuse(401, "the token in the address is wrong; open the address that `winnow up` printed")
+            return _refuse(
+                401, "the token in the address is wrong; expected the one that the viewer was started with (WINNOW_VIEWER_TOKEN)"
+            )
         if request.method not in ("GET", "HEAD"):
             return _refuse(405, "the viewer only answers GET")
         rest = urlencode([(key, text) for key, text in request.query_params.multi_items() if key != "token"])
@@ -71,7 +73,10 @@ def _entry(request: Request, token: str | None) -> Response | None:
     bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
     if _same(request.cookies.get(name, ""), value) or _same(bearer, token):
         return None
-    return _refuse(401, "this viewer asks for a token; open the address with ?token=... that `winnow up` printed")
+    return _refuse(
+        401,
+        "this viewer asks for a token: add ?token=... to the address, with the one that it was started with (WINNOW_VIEWER_TOKEN)",
+    )
 
 
 def _refuse(status: int, text: str) -> Response:

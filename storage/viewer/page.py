@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from storage import artifact
 from storage import snapshot as snapshots_of
 from storage.problem import Problem
+from storage.runs import RunRecord, load
 from storage.snapshot import Snapshot
 from storage.store import Store
 
@@ -28,11 +29,30 @@ _HEX = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
+class Original:
+    """A page as it was crawled, transfer and content encodings undone."""
+
+    text: str
+    """Its beginning, where it is long."""
+    characters: int
+    """Of the whole."""
+    size: int
+    """Bytes."""
+    encoding: str
+    """By which they became text."""
+
+
+Reader = Callable[[Store, Mapping[str, Any]], Original]
+"""From a row that says where its page lies to the page. Raises Problem where it cannot be read."""
+
+
+@dataclass(frozen=True)
 class Viewer:
     store: Store
     templates: Environment
     pages: tuple["Page", ...]
     prefect: str | None
+    original: Reader | None
 
 
 @dataclass(frozen=True)
@@ -85,6 +105,16 @@ def chosen(viewer: Viewer, request: Request) -> Snapshot:
         raise HTTPException(404, f"{wrong}; the catalogue lists what there is") from None
     except (ValueError, KeyError, TypeError) as error:
         raise Problem(f"{wrong} that can be read: {error}. `winnow verify` names damaged snapshots") from None
+
+
+def run_of(viewer: Viewer, identity: str) -> RunRecord:
+    """Raises HTTPException 404 where the store has no such run."""
+    try:
+        if f"{identity}.json" not in viewer.store.sizes("runs"):
+            raise FileNotFoundError(identity)
+        return load(viewer.store, f"{identity}.json")
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        raise HTTPException(404, f"no run {identity!r} in the store {viewer.store.url}; /runs lists them") from None
 
 
 @lru_cache(maxsize=256)

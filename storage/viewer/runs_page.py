@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from storage.runs import RunRecord, load, records
-from storage.viewer.page import Page, Viewer, number, only, render
+from storage.runs import RunRecord, records
+from storage.viewer.page import Page, Viewer, number, only, render, run_of
 
 SIZE = 50
 
@@ -24,13 +23,7 @@ def listing(viewer: Viewer, request: Request) -> Response:
 
 def one(viewer: Viewer, request: Request) -> Response:
     only(request)
-    identity = request.path_params["run"]
-    try:
-        if f"{identity}.json" not in viewer.store.sizes("runs"):
-            raise FileNotFoundError(identity)
-        record = load(viewer.store, f"{identity}.json")
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        raise HTTPException(404, f"no run {identity!r} in the store {viewer.store.url}; /runs lists them") from None
+    record = run_of(viewer, request.path_params["run"])
     return render(viewer, request, "run.html", run=record, seconds_of=seconds_of)
 
 

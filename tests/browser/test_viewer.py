@@ -60,7 +60,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, attacked: Path, lists: Path)
 @pytest.fixture(scope="module")
 def viewer(store: Store) -> Iterator[str]:
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "storage.viewer", store.url, str(port), "", str(os.getpid())], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, "-m", "flows.viewer", store.url, str(port), "", str(os.getpid())], cwd=ROOT)
 
     def answers() -> bool:
         with socket.socket() as probe:
@@ -157,8 +157,15 @@ def test_hostile_pages_are_only_ever_shown(chromium: "Browser", viewer: str, sto
         page.get_by_role("button", name="Follow").click()
         assert page.locator("main a.open").count() >= 3
         pages += [page.url, *links(page, "main a.open")]
+        originals: list[str] = []
         for at in pages:
             page.goto(at)
+            harmless(page, viewer)
+            originals += links(page, "main a[href^='/original?']")
+        assert len(set(originals)) >= len(ATTACKS)
+        for at in set(originals):
+            page.goto(at)
+            assert "<article>" in page.locator("pre.source").inner_text()
             harmless(page, viewer)
         assert (seen.dialogs, seen.violations, seen.beyond(viewer)) == ([], [], [])
 

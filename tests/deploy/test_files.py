@@ -51,7 +51,10 @@ def test_prefect_yaml_and_winnow_up_have_the_same_deployments() -> None:
 def test_entry_points_are_flows_and_take_their_parameters(deployment: dict[str, Any]) -> None:
     flow = load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
     assert ":" not in deployment["entrypoint"]  # Prefect would take it for a file's path
-    taken = flow.validate_parameters(deployment["parameters"])["parameters"]
+    given = deployment["parameters"]["parameters"]
+    if deployment["name"] == "extractor":
+        given = given | {"pages": ["pages.jsonl"]}  # which ones is asked in the form
+    taken = flow.validate_parameters({"parameters": given})["parameters"]
     assert taken.store == "s3://b/store"
 
 
@@ -70,6 +73,12 @@ def test_a_port_is_open_on_loopback_only_and_an_image_has_a_version(name: str, s
     for port in service.get("ports", []):
         assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port), f"{name} opens {port}"
     assert re.fullmatch(r"\w+:\d+\.\d+(\.\d+)?(-\w+)?", service["image"]), f"{name} runs {service['image']}"
+
+
+def test_the_viewer_sees_store_and_crawl_where_the_worker_does_and_writes_to_neither() -> None:
+    viewer, worker = (compose()["services"][name]["volumes"] for name in ("viewer", "worker"))
+    assert all(one.endswith(":ro") for one in viewer)
+    assert [one.removesuffix(":ro") for one in viewer] == [one.removesuffix(":ro") for one in worker]
 
 
 def strings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -9,11 +9,14 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from stages.corpus.simulate import SIMULATE, SimulateConfig
 from storage.artifact import resolve
+from storage.runs import records
+from storage.shards import read_shard
 from storage.store import Store
 from tests.deploy.composed import Composed, composed, postgres_program, until
 
@@ -111,7 +114,7 @@ def lost(up: Up) -> str:
 
 def test_all_flows_are_deployments_of_the_pool_and_schedules_are_paused(up: Up) -> None:
     deployments = up.deployments()
-    assert set(deployments) == {"corpus", "nightly", "demo", "weekly"}
+    assert set(deployments) == {"corpus", "nightly", "extractor", "demo", "weekly"}
     for one in deployments.values():
         assert (one["work_pool_name"], one["pull_steps"]) == ("winnow", [])
         assert one["global_concurrency_limit"]["limit"] == 1
@@ -119,6 +122,7 @@ def test_all_flows_are_deployments_of_the_pool_and_schedules_are_paused(up: Up) 
     assert {name: [one["active"] for one in deployments[name]["schedules"]] for name in deployments} == {
         "corpus": [],
         "nightly": [False],
+        "extractor": [],
         "demo": [],
         "weekly": [False],
     }
@@ -142,7 +146,8 @@ def test_a_wrong_value_is_refused_with_the_field_named(up: Up) -> None:
 def test_a_worker_of_the_pool_makes_the_corpus_and_the_viewer_shows_it_to_those_with_the_token(up: Up) -> None:
     run = up.start("corpus")
     assert up.end(run)["type"] == "COMPLETED", up.logs(run)
-    corpus = resolve(Store(str(up.services.folder / "store")), "corpus")
+    store = Store(str(up.services.folder / "store"))
+    corpus = resolve(store, "corpus")
     assert corpus.rows > 10
     [funnel] = [
         one["data"]
@@ -155,6 +160,8 @@ def test_a_worker_of_the_pool_makes_the_corpus_and_the_viewer_shows_it_to_those_
     for headers in ({}, {"Authorization": "Bearer guess"}):
         with pytest.raises(urllib.error.HTTPError, match="401"):
             up.view(corpus.reference, **headers)
+    page = {"run": next(records(store)).id, "id": read_shard(store, corpus.folder, corpus.shards[0], ["id"])["id"][0]}
+    assert "&lt;/html&gt;" in up.view(f"original?{urlencode(page)}", Authorization=f"Bearer {token}")
 
 
 def test_a_schedule_that_is_switched_on_is_planned_and_stays_on_when_the_setup_runs_again(up: Up) -> None:

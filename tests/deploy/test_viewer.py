@@ -1,4 +1,4 @@
-"""The viewer where others can reach it: `python -m storage.viewer STORE HOST:PORT`, with a token or not at all."""
+"""The viewer where others can reach it: `python -m flows.viewer STORE HOST:PORT`, with a token or not at all."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ import pytest
     ],
 )
 def test_it_does_not_start_open_to_everybody(listen: str, token: dict[str, str], said: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "storage.viewer", str(tmp_path), listen]
+    command = [sys.executable, "-m", "flows.viewer", str(tmp_path), listen]
     done = subprocess.run(command, env=os.environ | token, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert said in done.stderr

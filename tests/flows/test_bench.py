@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.__main__ import app
-from flows.commands.bench import NEEDLE, dataset
+from flows.commands.bench.viewer import NEEDLE, dataset
 from storage.problem import Problem
 from storage.shards import read_shard
 from storage.store import Store

@@ -49,6 +49,7 @@ from stages.corpus.url import URL
 from stages.simulation.crawl import plan
 from stages.simulation.warc import Response, write_warc
 from stages.simulation.world import build
+from stages.extraction.model import SHIPPED
 from stages.stage import Input
 
 End = tuple[str, str | None]
@@ -191,10 +192,11 @@ def by_winnow(crawl: Path, lists: Input, profile: Profile) -> dict[str, End]:
     ends: dict[str, End] = {}
     for source in discover([str(crawl)]):
         name = digest(source)
-        sides = {"crawl": {name[:16]: source.url}, "lists": lists, "model": default_model()}
+        sides = {"crawl": {name[:16]: source.url}, "lists": lists}
         docs = RECORDS.run(source_row(source, name), settings.records, sides)
         before = RECORDS.lasting(SOURCE_COLUMNS)
         for stage in STEPS:
+            sides["model"] = SHIPPED if stage is EXTRACT else default_model()
             docs = stage.run(docs.filter(pl.col("reason").is_null()).select(list(before)), getattr(settings, stage.name), sides)
             before = stage.lasting(before)
             dropped = docs.filter(pl.col("reason").is_not_null())

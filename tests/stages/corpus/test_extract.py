@@ -8,20 +8,21 @@ import time
 import polars as pl
 import pytest
 
-from stages.corpus import extract
+from stages.corpus import extract, peers
 from stages.corpus.encoding import declared, decode
 from stages.corpus.extract import EXTRACT, ExtractConfig, extract_page
 from stages.corpus.limits import CpuLimitExceeded, limited
 from stages.corpus.records import RECORDS, RecordsConfig
 from stages.corpus.sources import SOURCE_COLUMNS
+from stages.extraction.model import SHIPPED
 
 CONFIG = ExtractConfig()
 PROSE = "The harbour of Ostermark freezes late in the winter, and the ferries stop only when the ice is thicker than a hand."
 ARTICLE = f"""<!doctype html><html><head><title>Ice</title><style>p {{ color: red }}</style></head><body>
 <nav><ul><li><a href="/">Home</a></li><li><a href="/about">About</a></li></ul></nav>
 <div><div><article><h1>Ice in the harbour</h1><p>{PROSE}</p><p>Second paragraph, <b>bold</b> and calm.</p>
-<ul><li>Skates with a strap for every child.</li><li>Sledges that carry the mail.</li></ul><p>Third paragraph.</p><pre>if ice:
-    walk()</pre><!-- hidden --><script>var tracker = 1;</script></article></div></div>
+<ul><li>Skates with a strap for every child.</li><li>Sledges that carry the mail.</li></ul><p>{PROSE}</p><pre>if ice.is_thick():
+    children.walk(over=harbour, until=evening)</pre><p>{PROSE}</p><!-- hidden --><script>var tracker = 1;</script></article></div></div>
 <footer>Copyright notice</footer></body></html>"""
 
 
@@ -30,17 +31,37 @@ def page(html: str | bytes, charset: str | None = None, kind: str = "html", **co
     return extract_page(payload, charset, kind, ExtractConfig.model_validate(config))
 
 
-def test_the_main_text_keeps_paragraphs_lists_and_code() -> None:
-    assert page(ARTICLE).text == "\n\n".join(
+def test_the_main_text_is_light_markdown() -> None:
+    found = page(ARTICLE)
+    assert found.text == "\n\n".join(
         [
-            "Ice in the harbour",
+            "# Ice in the harbour",
             PROSE,
             "Second paragraph, bold and calm.",
-            "  • Skates with a strap for every child.\n  • Sledges that carry the mail.",
-            "Third paragraph.",
-            "if ice:\n    walk()",
+            "- Skates with a strap for every child.\n- Sledges that carry the mail.",
+            PROSE,
+            "```\nif ice.is_thick():\n    children.walk(over=harbour, until=evening)\n```",
+            PROSE,
         ]
     )
+    assert (found.title, found.author) == ("Ice", None)
+    assert found.extract_confidence is not None
+    assert 0 < found.extract_confidence <= 1
+
+
+def test_plain_text_has_no_marks() -> None:
+    text = page(ARTICLE, text_format="plain").text
+    assert text is not None
+    assert text.startswith("Ice in the harbour\n\nThe harbour")
+    assert "if ice.is_thick():\n    children.walk" in text
+    assert not set(text) & set("#`")
+
+
+def test_a_text_that_the_model_doubts_can_be_dropped_and_stays_to_be_seen() -> None:
+    found = page(ARTICLE, min_confidence=1)
+    assert (found.reason, found.reason_threshold) == ("low_confidence", 1)
+    assert found.reason_value == found.extract_confidence
+    assert PROSE in str(found.text)
 
 
 @pytest.mark.parametrize(
@@ -82,50 +103,13 @@ def test_the_search_for_a_declaration_is_quick_on_bait() -> None:
         ("\0\0 \n", {}, "empty", None, None),
         ("<p>" + "many words " * 200, {"max_text_chars": 1000}, "extract_error:too_long", 2199, 1000),
         ("x" * 2000, {"max_html_bytes": 1000}, "extract_error:too_large", 2000, 1000),
-        ("<p>x" * 2000, {"max_tags": 1000}, "extract_error:too_many_tags", 2000, 1000),
-        ("<div>" * 100_000 + "x", {}, "extract_error:too_deep", 100_000, 1000),
-        ("<a><b>" * 50_000 + "x", {}, "extract_error:too_deep", 100_000, 1000),
-        ("<div></p></br>" * 20_000, {}, "extract_error:too_deep", 20_000, 1000),  # end tags of others close nothing
-        ("<p " + " ".join(f"a{n}=1" for n in range(100_000)) + ">word", {}, "extract_error:too_many_attributes", 100_000, 20_000),
-        (
-            "<p " + "/".join(f"a{n}" for n in range(30_000)) + " b='1' >word",
-            {},
-            "extract_error:too_many_attributes",
-            30_001,
-            20_000,
-        ),
-        ("<p>" + "".join(f"<font size={n}>" for n in range(900)) + "</p><p>x" * 900, {"memory_mb": 100}, "memory", None, None),
     ],
 )
 def test_pages_that_cannot_be_extracted_have_a_reason_with_its_numbers(
     html: str, config: dict[str, int], reason: str, value: float | None, threshold: float | None
 ) -> None:
     found = page(html, **config)
-    if reason == "memory":
-        assert found.reason in ("extract_error:HTMLParserException", "extract_error:MemoryError")
-    else:
-        assert (found.text, found.reason, found.reason_value, found.reason_threshold) == (None, reason, value, threshold)
-
-
-@pytest.mark.parametrize(
-    "html",
-    [
-        "<svg>" + '<path d="M0 0"/>' * 12_000 + f"</svg><p>{PROSE}",
-        "<p>word <br>" * 6_000,
-        "<ul>" + "<li>word" * 12_000,
-        "<div><b>word</b></div>" * 6_000,
-        "&lt;&amp;&#x41;" * 100_000,
-        "<p " + "a=1 " * 19_000 + ">word",
-        '<svg><path d="' + "M 0/0 " * 100_000 + f'"/></svg><p>{PROSE}',
-        "<p>" + " \t\n" * 300_000 + "word",
-        "<pre>" + " " * 1_000_000 + "word\t\t\t",
-    ],
-)
-def test_large_but_flat_pages_are_not_too_deep_and_quickly_done(html: str) -> None:
-    before = time.process_time()
-    reason = page(html).reason
-    assert reason is None or reason == "empty"
-    assert time.process_time() - before < 2
+    assert (found.text, found.reason, found.reason_value, found.reason_threshold) == (None, reason, value, threshold)
 
 
 def test_the_text_is_valid_utf8_without_nul() -> None:
@@ -140,28 +124,6 @@ def test_ready_text_passes_through_whatever_it_looks_like() -> None:
     found = page(text, charset="koi8-r", kind="text")
     assert (found.text, found.encoding, found.tags, found.reason) == (text, "utf-8", None, None)
     assert page(" \n ", kind="text").reason == "empty"
-
-
-def test_an_exception_of_the_extractor_becomes_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(html: str) -> str:
-        raise RecursionError("too \ud800 deep")
-
-    monkeypatch.setattr(extract, "extract_plain_text", lambda *_, **__: fails(""))
-    found = page(ARTICLE)
-    assert (found.reason, found.reason_detail, found.encoding) == ("extract_error:RecursionError", "too  deep", "utf-8")
-
-
-def test_trafilatura_is_as_datatrove_runs_it_and_remembers_no_other_page() -> None:
-    from datatrove.pipeline.extractors import Trafilatura
-    from trafilatura import deduplication
-
-    repeated = ARTICLE.replace("Second paragraph, <b>bold</b> and calm.", "</p><p>".join([PROSE] * 5))
-    texts = [page(repeated, method="trafilatura").text for _ in range(5)]
-    deduplication.LRU_TEST = deduplication.LRUCache(maxsize=deduplication.LRU_SIZE)
-    fresh = Trafilatura().extract(repeated)
-    assert texts == [fresh] * 5
-    assert 1 <= fresh.count(PROSE) < 6
-    assert fresh not in [Trafilatura().extract(repeated) for _ in range(3)][1:], "the library remembers, so this test can fail"
 
 
 def busy() -> None:
@@ -231,8 +193,8 @@ def test_code_that_no_signal_handler_stops_dies_of_sigxcpu() -> None:
 
 
 def test_a_page_that_takes_too_long_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract, "extract_plain_text", lambda *_, **__: busy())
-    found = page(ARTICLE, cpu_seconds=0.1)
+    monkeypatch.setattr(peers, "resiliparse", lambda html: busy())
+    found = page(ARTICLE, cpu_seconds=0.1, method="resiliparse")
     assert (found.reason, found.reason_value, found.reason_threshold) == ("extract_error:cpu_limit", None, 0.1)
 
 
@@ -260,7 +222,7 @@ def test_the_stage_reads_each_page_where_its_row_says(tmp_path: object) -> None:
         "reason", "reason_value", "reason_threshold", "reason_detail", "part"
     )
     assert {name: docs.schema[name] for name in EXTRACT.needs} == EXTRACT.needs
-    found = EXTRACT.run(docs, CONFIG, {"crawl": {"s": crawl}})
+    found = EXTRACT.run(docs, CONFIG, {"crawl": {"s": crawl}, "model": SHIPPED})
     assert dict(found.schema) == EXTRACT.schema(docs.schema)
     text, again, broken, empty = found.iter_rows(named=True)
     assert PROSE in text["text"]
@@ -269,4 +231,4 @@ def test_the_stage_reads_each_page_where_its_row_says(tmp_path: object) -> None:
     assert again["text"] == text["text"]
     assert broken["reason"].startswith("extract_error:")
     assert (empty["reason"], empty["text"], empty["text_chars"]) == ("empty", None, 0)
-    assert EXTRACT.run(docs.clear(), CONFIG, {"crawl": {}}).schema == found.schema
+    assert EXTRACT.run(docs.clear(), CONFIG, {"crawl": {}, "model": SHIPPED}).schema == found.schema

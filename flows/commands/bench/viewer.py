@@ -1,7 +1,7 @@
 """`winnow bench viewer`: how quick the viewer is on a large dataset, and how much memory it takes, measured on this machine.
 
 The dataset is made for the purpose by storage's own shard writer: rows shaped like those of a filter stage (id, url, date, text of about
-600 characters, four measures, a reason for one row in twenty). The viewer runs as `winnow up` starts it, a process of its own.
+600 characters, four measures, a reason for one row in twenty). The viewer runs as a process of its own.
 """
 
 import contextlib
@@ -58,13 +58,6 @@ START_SECONDS = 60
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not for loopback
 
-bench = typer.Typer(help="Measure Winnow on this machine.", no_args_is_help=True)
-
-
-@bench.callback()
-def _sub_commands() -> None:
-    """Measure Winnow on this machine."""
-
 
 @dataclass(frozen=True)
 class Measure:
@@ -76,7 +69,6 @@ class Measure:
     kilobytes: float
 
 
-@bench.command()
 def viewer(
     rows: Annotated[int, typer.Option("--rows", min=1_000, help="Rows of the dataset.")] = 5_000_000,
     shards: Annotated[int, typer.Option("--shards", min=1, max=1_000, help="In how many shards.")] = 20,

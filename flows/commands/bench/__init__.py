@@ -1,0 +1,10 @@
+"""`winnow bench`: measurements against peers and limits, each a module of its own."""
+
+import typer
+
+from flows.commands.bench.extract import extract
+from flows.commands.bench.viewer import viewer
+
+bench = typer.Typer(help="Measure Winnow on this machine.", no_args_is_help=True)
+for command in (extract, viewer):
+    bench.command()(command)
