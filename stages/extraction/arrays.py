@@ -27,7 +27,7 @@ ELEMENT = np.dtype([
     ("name", np.uint32),      # hash of the tag's name
     ("tag", np.int16),        # number in elements.ELEMENTS
     ("depth", np.int16),
-    ("flags", np.uint16),     # elements.FLAGS of the tag
+    ("flags", np.uint16),     # elements.FLAGS of the tag; PHRASING also in <svg> and <math>; ENDED
     ("hidden", np.uint8),     # SHOWN, CONCEALED or UNSHOWN; inherited
 ], align=True)  # fmt: skip
 

@@ -13,12 +13,15 @@ from stages.extraction.pages import GoldPage
 _TOLD_BY = ("source", "language", "page_type")
 
 
-def card_of(scores: pl.DataFrame, pages: Sequence[GoldPage], numbers: int, config: dict[str, Any]) -> dict[str, Any]:
+def card_of(
+    scores: pl.DataFrame, pages: Sequence[GoldPage], numbers: int, gain: dict[str, float], config: dict[str, Any]
+) -> dict[str, Any]:
     """The card as it goes into the model file."""
     return {
         "pages": len(pages),
         "sites": scores["site"].n_unique(),
         "numbers": numbers,
+        "gain": gain,
         "config": config,
         "scores": {"all": _means(scores)}
         | {
@@ -53,5 +56,11 @@ def markdown(card: dict[str, Any]) -> str:
         "| pages of | pages | precision | recall | F1 | best |",
         "|---|--:|--:|--:|--:|--:|",
         *rows,
+        "",
+        "What the trees draw their gain from (names: stages/extraction/features.py and containers.py):",
+        "",
+        "| feature | share of the gain | |",
+        "|---|--:|---|",
+        *(f"| {name} | {gain:.3f} | {'█' * round(100 * gain)} |" for name, gain in card["gain"].items()),
         "",
     ])  # fmt: skip

@@ -67,7 +67,7 @@ class Scanned(NamedTuple):
 def scan(page: np.ndarray) -> Scanned:
     """`page`: uint8[n], valid UTF-8 without a byte order mark."""
     tags = int(np.count_nonzero(page == 60))
-    elements = np.empty(min(2 * tags + 3, MAX_ELEMENTS), ELEMENT)
+    elements = np.empty(min(2 * tags + 3, MAX_ELEMENTS), ELEMENT)  # a cell makes its row where that is left out
     blocks = np.empty(min(tags + 2, MAX_BLOCKS), BLOCK)
     text = np.empty(page.shape[0] + page.shape[0] // 4 + 16, np.uint8)
     marks = np.zeros((KINDS, 2), np.int32)
@@ -129,7 +129,12 @@ def _scan(page, words, elements, blocks, text, marks, state, found, stack):  # t
         tag = look(_TAGS, _TAG_NUMBERS, name)
         flags = FLAGS[tag]
         signature = np.uint32(tag)
-        i = read_attributes(page, words, i, signature, found)
+        if i < n and page[i] == 62:
+            found[:] = 0
+            found[attributes.SIGNATURE] = signature
+            i += 1
+        else:
+            i = read_attributes(page, words, i, signature, found)
         if state[BLOCKS] >= blocks.shape[0] - 1 or state[ELEMENTS] >= elements.shape[0] - 1:
             break
         if ending:
@@ -168,7 +173,8 @@ def _scan(page, words, elements, blocks, text, marks, state, found, stack):  # t
             end_tag(tag, name, flags, state, stack, elements, blocks, text)
         elif tag == _FORM and state[FORM]:
             continue
-        imply(tag, flags, state, stack, elements, blocks, text)
+        if state[FOREIGN] or not flags & PHRASING:
+            imply(tag, flags, state, stack, elements, blocks, text)
         if flags & VOID:
             if tag == _BR:
                 if elements[stack[state[DEPTH]]].hidden != UNSHOWN:

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from stages.extraction.card import card_of, markdown
 from stages.extraction.extractor import choose, read
-from stages.extraction.features import features
+from stages.extraction.features import NAMES, features
 from stages.extraction.gold import labels
 from stages.extraction.model import Model, save
 from stages.extraction.pages import GoldPage, gold_pages
@@ -52,6 +52,8 @@ SCORES: dict[str, pl.DataType] = {
     "confidence": pl.Float64(),
     "best_f1": pl.Float64(),  # of the blocks that are mostly main text: what no choice of blocks can do better
 }
+
+STRONGEST = 20  # features that the card names
 
 
 class TrainExtractorConfig(Config):
@@ -116,7 +118,7 @@ def cross_validate(data: Labelled, config: TrainExtractorConfig, threads: int, s
         others = fold != k
         if not others.any():
             raise Problem(f"all pages are of one site; cross-validation over {config.folds} folds needs more")
-        trees.append(fit(data.x[others], data.share[others], weight[others], config.boosting, threads))
+        trees.append(fit(data.x[others], data.share[others], weight[others], config.boosting, threads).trees)
         say(f"fold {k + 1} of {config.folds}")
     return trees
 
@@ -149,8 +151,9 @@ def run(inputs: Mapping[str, Input], out: Path, config: TrainExtractorConfig) ->
     data = labelled(chain(*files, simulated_pages(inputs["crawl"]) if "crawl" in inputs else ()))
     models = cross_validate(data, config, threads=1, say=lambda text: None)
     scores = judged(data, models, config.folds)
-    trees = fit(data.x, data.share, _weights(data, config), config.boosting, threads=1)
-    card = card_of(scores, data.pages, len(trees.feature), config.model_dump(mode="json"))
+    trees, gain = fit(data.x, data.share, _weights(data, config), config.boosting, threads=1)
+    strongest = {NAMES[f]: round(float(gain[f]), 4) for f in np.argsort(-gain, kind="stable")[:STRONGEST]}
+    card = card_of(scores, data.pages, len(trees.feature), strongest, config.model_dump(mode="json"))
     (out / "model.npz").write_bytes(save(Model(trees, card)))
     (out / "MODEL_CARD.md").write_text(markdown(card), encoding="utf-8")
     (out / "scores.parquet").write_bytes(encode(scores, SCORES))

@@ -4,7 +4,7 @@ Ke et al., "LightGBM" (NeurIPS 2017); cross-entropy over shares, so a block that
 the same trees, whatever the number of threads. Needs the extra `train`.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -41,7 +41,13 @@ def weights(words: np.ndarray, page: np.ndarray, gold_words: np.ndarray) -> np.n
     return np.asarray(weight * np.minimum(1, _MOST_WEIGHT / np.maximum(total, 1e-9))[page] + _FLOOR)
 
 
-def fit(x: np.ndarray, share: np.ndarray, weight: np.ndarray, boosting: Boosting, threads: int) -> Trees:
+class Fitted(NamedTuple):
+    trees: Trees
+    gain: np.ndarray
+    """float64[features]: the share of all gain that splits on each feature brought."""
+
+
+def fit(x: np.ndarray, share: np.ndarray, weight: np.ndarray, boosting: Boosting, threads: int) -> Fitted:
     """Trees that predict share[blocks], 0 to 1, from x[blocks, features]."""
     try:
         import lightgbm
@@ -54,7 +60,8 @@ def fit(x: np.ndarray, share: np.ndarray, weight: np.ndarray, boosting: Boosting
         "num_threads": threads, "verbose": -1,
     }  # fmt: skip
     booster = lightgbm.train(settings, lightgbm.Dataset(x, share, weight=weight), boosting.trees)
-    return _flat(booster.dump_model()["tree_info"])
+    gain = booster.feature_importance("gain")
+    return Fitted(_flat(booster.dump_model()["tree_info"]), gain / max(gain.sum(), 1e-9))
 
 
 def _flat(trees: list[dict[str, Any]]) -> Trees:

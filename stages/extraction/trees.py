@@ -25,9 +25,9 @@ class Trees(NamedTuple):
 
 
 # Most of a page's blocks are plainly navigation, and 40 trees know it: below this score the others are not asked. In cross-validation one block
-# in ten thousand that was dropped so would have come to a share of an eighth.
+# in six thousand that was dropped so would have come to a share of an eighth.
 _CHECKED = 20
-_HOPELESS = np.float32(-2.75)
+_HOPELESS = np.float32(-2.5)
 
 
 def predict(trees: Trees, x: np.ndarray) -> np.ndarray:

@@ -46,10 +46,10 @@ from stages.corpus.pii import PII
 from stages.corpus.records import RECORDS
 from stages.corpus.sources import SOURCE_COLUMNS, digest, discover, source_row
 from stages.corpus.url import URL
+from stages.extraction.model import SHIPPED
 from stages.simulation.crawl import plan
 from stages.simulation.warc import Response, write_warc
 from stages.simulation.world import build
-from stages.extraction.model import SHIPPED
 from stages.stage import Input
 
 End = tuple[str, str | None]

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from flows.commands.bench.pareto import pareto
 from flows.commands.options import JsonOption
 from flows.commands.terminal import console
 from stages.extraction.evaluation import METHODS, Comparison, compared, evaluate
@@ -38,6 +39,7 @@ def extract(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Every n-th page, so that about this many are left; 0: all.")] = 0,
     folds: Annotated[int, typer.Option("--folds", min=2, max=50, help="Folds of the cross-validation.")] = 5,
+    picture: Annotated[Path | None, typer.Option("--picture", help="Draw F1 against CPU time into this .svg file.")] = None,
     json_: JsonOption = False,
 ) -> None:
     """Word-level precision, recall and F1 (macro over pages) and CPU seconds for 1,000 pages, by source, page type and language.
@@ -65,6 +67,10 @@ def extract(
     totals = results.group_by("method", maintain_order=True).agg(
         pl.mean("precision", "recall", "f1"), cpu_seconds_per_1000=pl.mean("seconds") * 1000, failed=pl.sum("failed")
     )
+    if picture:
+        picture.write_text(
+            pareto({row["method"]: (row["cpu_seconds_per_1000"], row["f1"]) for row in totals.to_dicts()}), encoding="utf-8"
+        )
     if json_:
         print(json.dumps({"pages": len(pages), "methods": totals.to_dicts(), "by": [asdict(one) for one in comparisons]}))
         return
