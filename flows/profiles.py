@@ -35,14 +35,15 @@ DATATROVE: Differences = {
     "url": {"profile": "datatrove-0.10"},
     "extract": {"method": "trafilatura", "decoding": "datatrove-0.10"},
     "language": {"languages": ()},
-    "gopher_quality": {"punctuation_is_words": True},
+    "gopher_quality": {"punctuation_is_words": True, "heading_marks": True},
+    "c4": {"layout": False},
     "fineweb": {"line_ends": "datatrove-0.10", "equal_breaks": False},
     "signatures": {"hash_fc": "sha1"},
     "pii": {"ips_in_versions": True},
 }
 PUBLISHED: Differences = {
     **{section: values for section, values in DATATROVE.items() if section != "language"},
-    "gopher_quality": {"punctuation_is_words": True, "repeated_stop_words": True},
+    "gopher_quality": {"punctuation_is_words": True, "heading_marks": True, "repeated_stop_words": True},
     "fineweb": {"line_ends": "fineweb-2024"},
 }
 PROFILES: dict[Profile, Differences] = {"winnow": {}, "datatrove-0.10": DATATROVE, "fineweb-2024": PUBLISHED}

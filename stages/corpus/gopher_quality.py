@@ -22,6 +22,8 @@ punctuation and counts it as words without letters, as datatrove's does, lively 
 not short. When FineWeb was made, "the" twice was two stop words: `repeated_stop_words`.
 """
 
+import re
+
 import polars as pl
 from datatrove.utils.text import PUNCTUATION_SET
 from pydantic import Field
@@ -29,6 +31,8 @@ from pydantic import Field
 from stages.corpus.words import words
 from stages.rules import Rule, decide
 from stages.stage import Config, Sides, Stage
+
+HEADING_MARKS = re.compile(r"^#{1,6} ", re.MULTILINE)
 
 
 class GopherQualityConfig(Config):
@@ -58,6 +62,8 @@ class GopherQualityConfig(Config):
     """Fewest different stop words."""
     stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
     """The stop words, as they are spelled within a sentence."""
+    heading_marks: bool = False
+    """Whether the `#` at the beginning of Markdown's headings count as hashes."""
     repeated_stop_words: bool = False
     """Whether a stop word counts as often as it appears, as when FineWeb was made; Gopher asks for different ones."""
 
@@ -110,7 +116,7 @@ def measure(text: str, config: GopherQualityConfig) -> tuple[float | None, ...]:
         len(lines),
         len(lengths),
         ratio(sum(lengths), len(lengths)),
-        ratio(text.count("#"), len(tokens)),
+        ratio((text if config.heading_marks else HEADING_MARKS.sub("", text)).count("#"), len(tokens)),
         ratio(text.count("...") + text.count("…"), len(tokens)),
         ratio(bullets, len(lines)),
         ratio(ellipses, len(lines)),
@@ -125,7 +131,7 @@ def ratio(part: int, whole: int) -> float | None:
 
 GOPHER_QUALITY = Stage(
     name="gopher_quality",
-    version=1,
+    version=2,
     run=run,
     config=GopherQualityConfig,
     needs={"text": pl.String()},

@@ -32,7 +32,7 @@ _METADATA, _METADATA_KINDS = table({
     "parsely-author": AUTHOR, "citation_author": AUTHOR, "article:published_time": PUBLISHED, "date": PUBLISHED, "pubdate": PUBLISHED,
     "dc.date": PUBLISHED, "dc.date.issued": PUBLISHED, "dcterms.created": PUBLISHED, "dcterms.date": PUBLISHED, "datepublished": PUBLISHED,
     "parsely-pub-date": PUBLISHED, "publish-date": PUBLISHED, "citation_publication_date": PUBLISHED, "og:site_name": SITE_NAME,
-    "application-name": SITE_NAME, "og:type": OG_TYPE,
+    "og:type": OG_TYPE,
 })  # fmt: skip
 
 _WORDS, _WORD_GROUPS = groups.WORDS

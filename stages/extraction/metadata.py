@@ -18,7 +18,9 @@ from stages.extraction.arrays import AUTHOR, JSON_LD, JSON_LDS, LANGUAGE, OG_TIT
 _LONGEST = 300
 _JSON_BYTES = 200_000
 _SPACE = re.compile(r"\s+")
-_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")
+_DATE = re.compile(r"((?:19|20)\d\d)[-/.]?(\d\d)[-/.]?(\d\d)")
+_CONTROLS = re.compile(rb"[\x00-\x1f]|<!\[CDATA\[|\]\]>")  # what people leave in JSON, which allows it nowhere or only escaped
+_NO_NAME = re.compile(r"https?://|[/@#]|\d+$")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 _WORKS = frozenset({
     "article", "newsarticle", "blogposting", "techarticle", "report", "webpage", "product", "recipe", "discussionforumposting", "qapage",
@@ -45,7 +47,7 @@ def metadata(page: np.ndarray, marks: np.ndarray) -> Metadata:
         return _clean(page[start : min(end, start + 4 * _LONGEST)].tobytes().decode("utf-8", "replace")) if end else None
 
     title, author, published, site = said(OG_TITLE) or said(TITLE), said(AUTHOR), _date(said(PUBLISHED)), said(SITE_NAME)
-    if author and "://" in author:  # article:author is the address of a profile
+    if author and _NO_NAME.match(author):  # the address of a profile, or its number
         author = None
     language = said(LANGUAGE)
     if not (title and author and published and site):
@@ -54,6 +56,10 @@ def metadata(page: np.ndarray, marks: np.ndarray) -> Metadata:
             author = author or _names(work.get("author"))
             published = published or _date(_text(work.get("datePublished")))
             site = site or _names(work.get("publisher"))
+    if author == site:
+        author = None
+    if title and site:
+        title = re.sub(rf"\s+[-–—|·:]\s+{re.escape(site)}$", "", title) or title
     return Metadata(title, author, published, site, language if language and _LANGUAGE.fullmatch(language) else None)
 
 
@@ -63,7 +69,7 @@ def _works(page: np.ndarray, marks: np.ndarray) -> list[dict[str, Any]]:
     for start, end in marks[JSON_LD : JSON_LD + JSON_LDS]:
         if end and end - start <= _JSON_BYTES:
             try:
-                found = orjson.loads(page[start:end].tobytes())
+                found = orjson.loads(_CONTROLS.sub(b" ", page[start:end].tobytes()))
             except orjson.JSONDecodeError:
                 continue
             for thing in found if isinstance(found, list) else [found]:
@@ -83,7 +89,7 @@ def _names(value: Any) -> str | None:
     """A person's or organisation's name, or several joined by commas."""
     parts = value if isinstance(value, list) else [value]
     names = [_text(part.get("name") if isinstance(part, dict) else part) for part in parts[:10]]
-    return ", ".join(dict.fromkeys(name for name in names if name and "://" not in name)) or None
+    return ", ".join(dict.fromkeys(name for name in names if name and not _NO_NAME.match(name))) or None
 
 
 def _text(value: Any) -> str | None:

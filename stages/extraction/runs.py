@@ -1,6 +1,6 @@
 """Runs of text into blocks: character references resolved, white space collapsed, what nobody sees left out.
 
-White space is that of HTML, the no-break space included; U+00AD (soft hyphen), U+200B (zero-width space), U+FEFF and control characters
+White space is that of HTML, the no-break space included; U+00AD (soft hyphen), U+200B (zero-width space), U+2060 (word joiner), U+FEFF and control characters
 go. In <pre> spaces and newlines stay. A block begins with its first character that is no white space and never ends with white space.
 """
 
@@ -107,7 +107,7 @@ def _character(page, i, end, text, o):  # type: ignore[no-untyped-def]
             return read, written, _NOTHING
     elif written == 3:
         e = text[o + 2]
-        if (c == 0xE2 and d == 0x80 and e == 0x8B) or (c == 0xEF and d == 0xBB and e == 0xBF):
+        if (c == 0xE2 and ((d == 0x80 and e == 0x8B) or (d == 0x81 and e == 0xA0))) or (c == 0xEF and d == 0xBB and e == 0xBF):
             return read, written, _NOTHING
     return read, written, _VISIBLE
 

@@ -133,7 +133,7 @@ def _render(elements, blocks, text, kept, markdown, out):  # type: ignore[no-unt
                     out[o] = _DASH
                 out[o + 1] = _SPACE
                 o += 2
-            if markdown and heading and not preformatted:
+            if markdown and heading and item < 0 and not preformatted:
                 for _ in range(heading):
                     out[o] = _SHARP
                     o += 1
@@ -143,7 +143,10 @@ def _render(elements, blocks, text, kept, markdown, out):  # type: ignore[no-unt
             o = _fence(out, o)
             out[o] = _NEWLINE
             o = _margin(out, o + 1, quotes, 2 * lists, markdown)
-        for j in range(block.start, block.end):
+        end = block.end
+        if end - block.start > 2 and text[end - 1] == 0xB6 and text[end - 2] == 0xC2:  # the pilcrow with which manuals link a heading
+            end -= 2
+        for j in range(block.start, end):
             c = text[j]
             if c == _NEWLINE and (row >= 0 or (markdown and heading)):
                 c = _SPACE

@@ -32,7 +32,7 @@ def test_every_difference_is_a_valid_value_other_than_the_default(
 
 
 def test_a_setting_given_another_value_wins_and_one_at_its_default_does_not() -> None:
-    sets = ["extract.cpu_seconds=3", "extract.method=resiliparse", 'language.languages=["de"]', "c4.min_sentences=2"]
+    sets = ["extract.cpu_seconds=3", "extract.method=winnow", 'language.languages=["de"]', "c4.min_sentences=2"]
     given = parameters(CorpusParameters, None, ['sources=["a"]', "profile=datatrove-0.10", *sets], {})
     made = effective(given, given.profile)
     assert (made.language.languages, made.c4.min_sentences, made.extract.cpu_seconds) == (("de",), 2, 3)

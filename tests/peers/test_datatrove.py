@@ -110,6 +110,13 @@ def odd_pages() -> Iterator[Response]:
     yield Response("https://harbour.example/commas", html([line.replace(" ", ", ") for line in PROSE]).encode())
     listed = "".join(f"<li>{line}</li>" for line in PROSE)
     yield Response("https://harbour.example/list", html([*PROSE[:2], f"</p><ul>{listed}</ul><p>"]).encode())
+    words = " ".join(PROSE).replace(".", "").split()
+    headed = [f"</p><h2>What line {n} says</h2><p>{line}" for n, line in enumerate(PROSE)]
+    yield Response("https://harbour.example/headings", html(headed).encode())
+    yield Response("https://harbour.example/marked", html([*PROSE, "# Harbour"]).encode())
+    yield Response(
+        "https://harbour.example/hashes", html([f"# {' '.join(words[at : at + 4])}." for at in range(0, len(words), 4)]).encode()
+    )
     yield Response("https://harbour.example/nothing", b"<html><body></body></html>")
     yield Response("https://www.BAD.example/page", prose)
     yield Response("https://sub.bad.example/page", prose)

@@ -17,7 +17,7 @@ FIVE = "This is one sentence. This is another! Is this a third? Here is the four
 
 def judge(texts: list[str | None], config: C4Config | None = None) -> pl.DataFrame:
     docs = pl.DataFrame({"text": texts}, schema={"text": pl.String})
-    return C4.run(docs, config or C4Config(), {})
+    return C4.run(docs, config or C4Config(layout=False), {})
 
 
 def library(text: str, closing_mark: bool = False) -> tuple[str | None, str]:
@@ -95,7 +95,7 @@ def made_up() -> list[str]:
 @pytest.mark.parametrize("closing_mark", [False, True])
 def test_decisions_and_texts_are_those_of_datatrove(closing_mark: bool) -> None:
     texts = made_up()
-    docs = judge(texts, C4Config(closing_mark=closing_mark))
+    docs = judge(texts, C4Config(closing_mark=closing_mark, layout=False))
     ours = list(zip(docs["reason"], docs["text"], strict=True))
     assert ours == [library(text, closing_mark) for text in texts]
     assert set(docs["reason"]) == {None, "lorem_ipsum", "curly_bracket", "too_few_sentences"}
@@ -132,6 +132,24 @@ def test_all_signals_are_measured_and_a_dropped_page_keeps_its_text() -> None:
 
 def test_a_rule_can_be_tried_again_over_stored_signals() -> None:
     texts = made_up()
-    config = C4Config(lorem_ipsum=False, min_sentences=2)
+    config = C4Config(lorem_ipsum=False, min_sentences=2, layout=False)
     stored = judge(texts).drop("text", "reason", "reason_value", "reason_threshold", "reason_detail")
     assert decide(stored, rules(config)).equals(judge(texts, config).drop("text"))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f"# Ice\n\n{FIVE}\n\n- one\n- one of three\n  - and one below", f"# Ice\n\n{FIVE}\n\n- one of three\n  - and one below"),
+        (f"{FIVE}\n\n```\nx = 1\n\n    y = x\n```\n\nThe last line.", None),
+        (f"{FIVE}\n\nTwo words\n\n\n\nThe last line.", f"{FIVE}\n\nThe last line."),
+        (f"{FIVE}\n```\nno end\nThe last line.", f"{FIVE}\nThe last line."),  # no code: its second fence is missing
+        (f"{FIVE}\n#hashtag two\n## Two words", f"{FIVE}\n## Two words"),
+    ],
+)
+def test_the_layout_of_what_stays_is_kept(text: str, left: str | None) -> None:
+    assert judge([text], C4Config())["text"].to_list() == [left or text]
+
+
+def test_a_curly_bracket_in_code_is_one_as_well() -> None:
+    assert judge([f"{FIVE}\n```\nif (x) {{\n```"], C4Config())["reason"].to_list() == ["curly_bracket"]

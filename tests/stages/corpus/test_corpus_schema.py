@@ -7,7 +7,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from stages.corpus.corpus import BATCH, COLUMNS, CORPUS, CorpusConfig
+from stages.corpus.corpus import ABOUT, BATCH, COLUMNS, CORPUS, CorpusConfig
 from storage.problem import Problem
 
 FINEWEB = ["text", "id", "dump", "url", "date", "file_path", "language", "language_score"]
@@ -25,7 +25,9 @@ def pages(texts: list[str | None]) -> pl.DataFrame:
         }
         for at, text in enumerate(texts)
     ]
-    return pl.DataFrame(rows, schema={"extra": pl.Int8, "minhash_cluster_size": pl.Int64, **dict(reversed(COLUMNS.items()))})
+    return pl.DataFrame(
+        rows, schema={"extra": pl.Int8, "minhash_cluster_size": pl.Int64, **dict(reversed(COLUMNS.items())), **ABOUT}
+    )
 
 
 def saved_tokenizer(folder: Path) -> Path:
@@ -42,7 +44,7 @@ def saved_tokenizer(folder: Path) -> Path:
 def test_columns_are_finewebs_and_tokens_are_not_counted_unasked(sides: dict[str, None]) -> None:
     docs = pages(["One page.", None])
     out = CORPUS.run(docs, CorpusConfig(), sides)
-    assert out.columns == [*FINEWEB, "token_count", "minhash_cluster_size"]
+    assert out.columns == [*FINEWEB, "token_count", "minhash_cluster_size", *ABOUT]
     assert dict(out.schema) == CORPUS.schema(docs.schema)
     assert out["token_count"].to_list() == [None, None]
     assert out["text"].to_list() == ["One page.", None]

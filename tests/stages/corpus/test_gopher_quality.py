@@ -14,7 +14,7 @@ from stages.rules import decide
 GOLD = Path(__file__).parents[4] / "shared/data/extraction/gold.jsonl.xz"
 PROSE = "These people have always wanted to be with friends, and that makes sense of everything. " * 6
 
-LIBRARY = GopherQualityConfig(punctuation_is_words=True)
+LIBRARY = GopherQualityConfig(punctuation_is_words=True, heading_marks=True)
 LIBRARY_REASONS = {
     "gopher_short_doc": "short_doc",
     "gopher_long_doc": "long_doc",
@@ -138,3 +138,11 @@ def test_a_threshold_can_be_tried_again_over_stored_signals() -> None:
     config = GopherQualityConfig(min_words=10, max_hash_ratio=0.01)
     stored = judge(texts).drop("reason", "reason_value", "reason_threshold", "reason_detail")
     assert decide(stored, rules(config)).equals(judge(texts, config))
+
+
+def test_the_marks_of_headings_are_no_hashes() -> None:
+    text = "## The harbour\n\nIt was #1 of the five, and the ferries that have to stop stop with the ice."
+    [plain], [counted] = (
+        judge([text], GopherQualityConfig(heading_marks=marks))["hash_ratio"].to_list() for marks in (False, True)
+    )
+    assert counted == pytest.approx(3 * plain)
