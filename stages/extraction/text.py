@@ -144,7 +144,9 @@ def _render(elements, blocks, text, kept, markdown, out):  # type: ignore[no-unt
             out[o] = _NEWLINE
             o = _margin(out, o + 1, quotes, 2 * lists, markdown)
         end = block.end
-        if end - block.start > 2 and text[end - 1] == 0xB6 and text[end - 2] == 0xC2:  # the pilcrow with which manuals link a heading
+        if (
+            end - block.start > 2 and text[end - 1] == 0xB6 and text[end - 2] == 0xC2
+        ):  # the pilcrow with which manuals link a heading
             end -= 2
         for j in range(block.start, end):
             c = text[j]
