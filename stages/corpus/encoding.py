@@ -24,6 +24,8 @@ from functools import lru_cache
 import cchardet
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 
+from stages.extraction.utf8 import is_utf8
+
 # The standard asks for the first 1,024 bytes, and for a second decoding when the parser meets a later declaration; this is both.
 _HEAD = 16_384
 _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -67,7 +69,7 @@ def encoding_of(payload: bytes, charset: str | None) -> tuple[str, int]:
         if payload.startswith(bom):
             return utf, len(bom)
     name = (codec(charset) if charset else None) or declared(payload)
-    if name is None and not _is_utf8(payload):
+    if name is None and not is_utf8(payload):
         detected = detect_encoding(payload) or "utf-8"
         name = _WIDER.get(detected, detected)
     return name or "utf-8", 0
@@ -82,17 +84,9 @@ def decode(payload: bytes, charset: str | None) -> tuple[str, str]:
 def to_utf8(payload: bytes, charset: str | None) -> tuple[bytes, str]:
     """(text as UTF-8, name of the Python codec); the payload itself where it is valid UTF-8 already."""
     name, mark = encoding_of(payload, charset)
-    if name == "utf-8" and _is_utf8(payload):
+    if name == "utf-8" and is_utf8(payload):
         return payload[mark:], name
     return payload[mark:].decode(name, "replace").encode(), name
-
-
-def _is_utf8(payload: bytes) -> bool:
-    try:
-        payload.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def decode_as_datatrove(payload: bytes) -> tuple[str, str] | None:

@@ -42,8 +42,9 @@ from stages.corpus import peers
 from stages.corpus.crawl import read_pages
 from stages.corpus.encoding import decode, decode_as_datatrove, to_utf8
 from stages.corpus.limits import CpuLimitExceeded, limited
-from stages.extraction.extractor import extract
+from stages.extraction.extractor import compile_all, extract
 from stages.extraction.model import SHIPPED, Model, load
+from stages.extraction.utf8 import is_utf8
 from stages.stage import REASON, Config, Sides, Stage
 
 KEEPS = ("id", "url", "date", "dump", "file_path", "source")
@@ -129,10 +130,13 @@ def extract_page(payload: bytes, charset: str | None, kind: str, config: Extract
 
     if len(payload) > config.max_html_bytes:
         return failed("extract_error:too_large", len(payload), config.max_html_bytes)
+    # What is loaded or compiled for the first time is on no page's bill.
+    is_utf8(b"")
     if config.method == "trafilatura":
-        peers.trafilatura_modules()  # on nobody's time
-    elif config.method == "winnow" and model is None:
-        model = load(SHIPPED)
+        peers.trafilatura_modules()
+    elif config.method == "winnow":
+        compile_all()
+        model = model or load(SHIPPED)
     try:
         with limited(config.cpu_seconds, config.memory_mb):
             if kind == "text":

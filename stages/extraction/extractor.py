@@ -8,6 +8,7 @@ Stateless: the same bytes give the same text, whatever came before.
 
 import contextlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from stages.extraction.scanner import Scanned, scan
 from stages.extraction.selection import best_threshold
 from stages.extraction.text import render
 from stages.extraction.trees import predict
+from stages.extraction.utf8 import is_utf8
 
 _DONE = "compiled"  # a file in FOLDER, written last
 
@@ -63,8 +65,10 @@ def is_compiled() -> bool:
     return (FOLDER / _DONE).exists()
 
 
+@lru_cache(maxsize=1)
 def compile_all() -> None:
-    """Compiles everything, by one small page; where the cache cannot be written, for this process alone."""
+    """Loads or compiles everything, once in a process, by one small page: never within a limit on a page's time and memory."""
+    is_utf8(b"One")
     extract(b"<title>One</title><ul><li>Two<li>Three</ul><p>Four &amp; five, <b>six</b>.</p>", load(SHIPPED))
     with contextlib.suppress(OSError):
         FOLDER.mkdir(parents=True, exist_ok=True)
