@@ -34,13 +34,13 @@ RESULTS: dict[str, pl.DataType] = {
 
 
 def evaluate(pages: Sequence[GoldPage], model_of: Callable[[int], Model], methods: Iterable[str]) -> pl.DataFrame:
-    """RESULTS, a row a page and method. `model_of(k)`: the model for page k, which must not have seen it."""
+    """RESULTS, a row a page and method. `model_of(k)`: the model for page k, which must not have seen it; asked for `winnow` alone."""
     rows = []
     for method in methods:
         with suppress(Exception):  # loading code and word lists is not what is measured
-            _extractor(method, pages[0], model_of(0))()
+            _extractor(method, pages[0], model_of, 0)()
         for k, page in enumerate(pages):
-            run = _extractor(method, page, model_of(k))
+            run = _extractor(method, page, model_of, k)
             failed = False
             before = time.process_time()
             try:
@@ -55,8 +55,9 @@ def evaluate(pages: Sequence[GoldPage], model_of: Callable[[int], Model], method
     return pl.DataFrame(rows, schema=RESULTS, orient="row")
 
 
-def _extractor(method: str, page: GoldPage, model: Model) -> Callable[[], str]:
+def _extractor(method: str, page: GoldPage, model_of: Callable[[int], Model], k: int) -> Callable[[], str]:
     if method == "winnow":
+        model = model_of(k)
         return lambda: extract(to_utf8(page.html, "utf-8")[0], model).text
     html = page.html.decode("utf-8", "replace")
     other = peers.trafilatura if method == "trafilatura" else peers.resiliparse

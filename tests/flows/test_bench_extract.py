@@ -43,6 +43,11 @@ def test_extractors_are_measured_side_by_side_and_drawn(winnow: Winnow, pages: P
     assert f">winnow {methods['winnow']['f1']:.3f}<" in picture
 
 
+def test_one_method_alone_needs_no_model(winnow: Winnow, pages: Path) -> None:
+    said = winnow("bench", "extract", str(pages), "--method", "resiliparse", "--json").stdout
+    assert [one["method"] for one in json.loads(said.splitlines()[-1])["methods"]] == ["resiliparse"]
+
+
 def test_what_is_slower_stands_to_the_right_and_what_is_better_above() -> None:
     picture = pareto({"quick": (1.0, 0.9), "slow": (40.0, 0.8)})
     (x1, y1), (x2, y2) = ((float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', picture))

@@ -51,22 +51,14 @@ from stages.simulation.crawl import plan
 from stages.simulation.warc import Response, write_warc
 from stages.simulation.world import build
 from stages.stage import Input
+from tests.stages.corpus.test_gopher_quality import LIBRARY_REASONS
 
 End = tuple[str, str | None]
 """Where a page's way ended, with the reason; or "kept" and its text."""
 
 STEPS = (URL, EXTRACT, LANGUAGE, GOPHER_REPETITION, GOPHER_QUALITY, C4, FINEWEB)
 REASONS = {
-    "gopher_short_doc": "short_doc",
-    "gopher_long_doc": "long_doc",
-    "gopher_below_avg_threshold": "short_words",
-    "gopher_above_avg_threshold": "long_words",
-    "gopher_too_many_hashes": "too_many_hashes",
-    "gopher_too_many_ellipsis": "too_many_ellipses",
-    "gopher_too_many_bullets": "too_many_bullets",
-    "gopher_too_many_end_ellipsis": "too_many_end_ellipses",
-    "gopher_below_alpha_threshold": "too_few_alpha_words",
-    "gopher_enough_stop_words": "too_few_stop_words",
+    **LIBRARY_REASONS,
     **{f"duplicated_{n}_n_grams": f"dup_{n}_gram" for n in range(5, 11)},
 }
 DOMAIN, ADDRESS = "bad.example", "listed.example/page"
