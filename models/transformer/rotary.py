@@ -1,0 +1,37 @@
+"""Rotary position embedding in the rotate-half layout (Su et al. 2021; Llama), with the frequency scaling of Llama 3.1.
+
+T positions, C numbers per head.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from models.transformer.shape import Llama3Scaling, Shape
+
+
+def frequencies(shape: Shape) -> Tensor:
+    """Radians per position of each pair: [C/2], fp32."""
+    freqs = 1.0 / shape.theta ** (torch.arange(0, shape.head_width, 2, dtype=torch.float32) / shape.head_width)
+    return freqs if shape.scaling is None else _stretched(freqs, shape.scaling)
+
+
+def _stretched(freqs: Tensor, scaling: Llama3Scaling) -> Tensor:
+    """Long waves are slowed down by `factor`, short ones stay, those between are interpolated."""
+    turns = scaling.original_context * freqs / (2 * math.pi)
+    smooth = ((turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)).clamp(0, 1)
+    return freqs * (smooth + (1 - smooth) / scaling.factor)
+
+
+def table(shape: Shape) -> tuple[Tensor, Tensor]:
+    """cos and sin, each [T, C], fp32."""
+    angles = torch.outer(torch.arange(shape.context, dtype=torch.float32), frequencies(shape))
+    angles = torch.cat((angles, angles), -1)
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """x [..., T, C] turned by its positions."""
+    low, high = x.chunk(2, -1)
+    return x * cos + torch.cat((-high, low), -1) * sin
