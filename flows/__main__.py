@@ -17,6 +17,7 @@ from flows.commands.show import show
 from flows.commands.up import up
 from flows.commands.upkeep import gc, verify
 from flows.commands.why import why
+from models.unusable import Unusable
 from storage.problem import Problem
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ app.add_typer(bench, name="bench")
 def main() -> None:
     try:
         app()
-    except Problem as problem:
+    except (Problem, Unusable) as problem:
         print(f"winnow: {problem}", file=sys.stderr)
         sys.exit(2)
 

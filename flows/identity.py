@@ -18,18 +18,20 @@ from storage.snapshot import Snapshot
 class Dataset:
     """A sealed artifact in a running flow."""
 
-    stage: Stage
     recipe: Recipe
     snapshot: Snapshot
     columns: Mapping[str, pl.DataType]
     """Columns that the next stage sees."""
     inputs: Mapping[str, str]
     """Name -> snapshot reference, for the run record."""
+    filters: bool = False
+    """Whether its rows have a `reason`."""
     cached: bool = False
 
 
 Given = Dataset | Path | Input | Mapping[str, str]
-"""What a stage may be given by name: an artifact, a local file or folder, some files of a folder, or where crawl files lie."""
+"""What a stage may be given by name: an artifact, a local file or folder, some files of a folder; or a mapping, which changes no output
+and is in no key: where crawl files lie, on which device to compute."""
 
 
 def recipe_of(stage: Stage, config: Config, docs: Dataset | None, given: Mapping[str, Given]) -> Recipe:

@@ -14,7 +14,9 @@ from flows.engines.engine import Died, Engine, Failed
 from flows.identity import Dataset, Given, recipe_of, reference
 from flows.isolate import divisible, run_isolated
 from flows.present import begin, found_files, listed_files
-from flows.work import Artifact, Shard, ShardTask, WholeTask, run_shard, run_whole
+from flows.progress import Event, listening
+from flows.work import Artifact, Shard, ShardTask, WholeTask, run_shard, run_whole, working_folder
+from models.unusable import Unusable
 from stages.stage import Config, Stage
 from storage.locks import lock
 from storage.problem import Problem
@@ -32,6 +34,8 @@ class Context:
     """Told what a person should know: waiting, damage, crashes."""
     advance: Callable[[str, int, int], None]
     """Told (stage, shards done, shards in all)."""
+    event: Callable[[str, Event], None] = lambda stage, event: None
+    """Told (stage, what it says of itself while it runs)."""
 
 
 def materialize(
@@ -56,7 +60,7 @@ def materialize(
             assert docs is not None
             snapshot, cached = _shards(context, stage, config, recipe, folder, docs, given)
             columns = stage.lasting(docs.columns)
-    return Dataset(stage, recipe, snapshot, columns, inputs, cached)
+    return Dataset(recipe, snapshot, columns, inputs, stage.filters, cached)
 
 
 class StageError(Exception):
@@ -127,7 +131,7 @@ def _task(
         config=config,
         before=docs.columns,
         source=Shard(docs.snapshot.folder, source),
-        filtered=docs.stage.filters,
+        filtered=docs.filters,
         folder=folder,
         name=next_name(origin, digests),
         origin=origin,
@@ -161,7 +165,7 @@ def _result(stage: Stage, name: str, result: Any) -> Any:
             "what is finished is kept"
         )
     if isinstance(result, Failed):
-        if isinstance(result.error, Problem):
+        if isinstance(result.error, Problem | Unusable):
             raise Problem(f"{stage.name}: {result.error}") from result.error
         if external(result.error):
             raise explained(f"{stage.name}: {name}", result.error) from result.error
@@ -193,7 +197,8 @@ def _whole(
     context.advance(stage.name, 0, 1)
     inputs = {name: _side(value) for name, value in given.items()}
     task = WholeTask(context.store, stage, config, folder, inputs)
-    [(_, result)] = list(context.engine.map(run_whole, [task]))
+    with listening(working_folder(context.store, folder), lambda event: context.event(stage.name, event)):
+        [(_, result)] = list(context.engine.map(run_whole, [task]))
     files, stats = _result(stage, stage.name, result)
     snapshot = Snapshot.of(stage.name, recipe.key, files, stats)
     snapshot.seal(context.store)
@@ -219,4 +224,4 @@ def sources(context: Context, stage: Stage, config: Config, rows: Mapping[str, t
         snapshot = Snapshot.of(stage.name, recipe.key, files)
         cached = not snapshot.seal(context.store) and not new
     context.advance(stage.name, len(files), len(files))
-    return Dataset(stage, recipe, snapshot, dict(stage.adds), {}, cached)
+    return Dataset(recipe, snapshot, dict(stage.adds), {}, stage.filters, cached)

@@ -5,6 +5,7 @@ Tasks are plain values and name everything by store and path, so that any engine
 
 import contextlib
 import fcntl
+import hashlib
 import itertools
 import os
 import shutil
@@ -132,7 +133,7 @@ def run_whole(task: WholeTask) -> tuple[list[File], dict[str, Any]]:
     """Run a whole stage in a working folder, then write its files into the store; they, and what it reports of itself.
 
     What a stage keeps for itself, such as checkpoints, lies in files or folders whose names begin with a dot: the next attempt finds
-    them (local store), and they are no part of the artifact. Outputs of an attempt that died are gone before the next one begins.
+    them, and they are no part of the artifact. Outputs of an attempt that died are gone before the next one begins.
     """
     inputs = {name: _open_side(task.store, given) for name, given in task.inputs.items()}
     origins: dict[str, str | None] = {}
@@ -154,11 +155,7 @@ def run_whole(task: WholeTask) -> tuple[list[File], dict[str, Any]]:
 
 @contextlib.contextmanager
 def _working_folder(task: WholeTask) -> Iterator[Path]:
-    if not task.store.is_local:
-        with tempfile.TemporaryDirectory(prefix="winnow-") as scratch:
-            yield Path(scratch)
-        return
-    out = task.store.local(f"{task.folder}/{WORKING}")
+    out = working_folder(task.store, task.folder)
     out.mkdir(parents=True, exist_ok=True)
     folder = os.open(out, os.O_RDONLY)
     try:
@@ -167,6 +164,13 @@ def _working_folder(task: WholeTask) -> Iterator[Path]:
         shutil.rmtree(out)
     finally:
         os.close(folder)
+
+
+def working_folder(store: Store, folder: str) -> Path:
+    """Where a whole stage works: in the artifact's folder, or for a remote store in this machine's scratch, so that checkpoints live on."""
+    if store.is_local:
+        return store.local(f"{folder}/{WORKING}")
+    return Path(".winnow/scratch", hashlib.sha256(store.url.encode()).hexdigest()[:12], folder).absolute()
 
 
 def _outputs(out: Path) -> list[str]:
