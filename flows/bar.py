@@ -17,8 +17,9 @@ class Bar:
             TextColumn("{task.description:<18}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("shards"),
+            TextColumn("{task.fields[unit]}"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[text]}"),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
@@ -33,10 +34,11 @@ class Bar:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._progress.stop()
 
-    def advance(self, stage: str, done: int, total: int) -> None:
+    def advance(self, stage: str, done: int, total: int, unit: str = "shards", text: str = "") -> None:
+        """`text`: what there is to say of it, such as loss and time left."""
         if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=total)
-        self._progress.update(self._tasks[stage], completed=done, total=total)
+            self._tasks[stage] = self._progress.add_task(stage, total=total, unit=unit, text=text)
+        self._progress.update(self._tasks[stage], completed=done, total=total, unit=unit, text=text)
 
     def finish(self, stage: str, snapshot: Snapshot, cached: bool, seconds: float) -> None:
         if stage in self._tasks:

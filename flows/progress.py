@@ -9,6 +9,7 @@
 """
 
 import contextlib
+import contextvars
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,9 @@ def listening(folder: Path, tell: Callable[[Event], None]) -> Iterator[None]:
     path = folder / FILE
     over = threading.Event()
     begin = path.stat().st_size if path.exists() else 0
-    thread = threading.Thread(target=_follow, args=(path, begin, tell, over), daemon=True)
+    # In the context of the caller: Prefect finds the run there that its artifacts belong to.
+    told = contextvars.copy_context()
+    thread = threading.Thread(target=lambda: told.run(_follow, path, begin, tell, over), daemon=True)
     thread.start()
     try:
         yield

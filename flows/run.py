@@ -20,6 +20,8 @@ from flows.engines.local import LocalEngine
 from flows.engines.ray import RayEngine
 from flows.identity import Dataset, Given
 from flows.materialize import Context, explained, materialize
+from flows.progress import Event
+from flows.watch import Watch
 from stages.stage import Config, Stage
 from storage.locks import lock
 from storage.runs import RunRecord
@@ -105,25 +107,33 @@ class Run:
 
     @contextlib.contextmanager
     def _progress(self, name: str) -> Iterator[Context]:
-        """Progress to the terminal and, at most every two seconds, to a progress artifact in the Prefect UI."""
+        """Progress to the terminal and, at most every two seconds, to a progress artifact in the Prefect UI; trainings with their curves."""
         artifact: Any = None
         shown = 0.0
+        watch = Watch(name)
 
-        def advance(stage: str, done: int, total: int) -> None:
+        def advance(stage: str, done: int, total: int, unit: str = "shards", text: str = "") -> None:
             nonlocal artifact, shown
-            self.bar.advance(stage, done, total)
+            self.bar.advance(stage, done, total, unit, text)
             now = time.monotonic()
             if done == total and artifact is None:
                 return  # nothing was worth watching
             if artifact is None:
                 artifact = create_progress_artifact(
-                    progress=0.0, key=f"progress-{stage.replace('_', '-')}", description=f"{stage}: {total} shards"
+                    progress=0.0, key=f"progress-{stage.replace('_', '-')}", description=f"{stage}: {total:,} {unit}"
                 )
             if now - shown > 2.0 or done == total:
-                update_progress_artifact(artifact_id=artifact, progress=100.0 * done / max(total, 1))
+                said = f"{stage}: {done:,} of {total:,} {unit}" + (f", {text}" if text else "")
+                update_progress_artifact(artifact_id=artifact, progress=100.0 * done / max(total, 1), description=said)
                 shown = now
 
-        yield Context(self.store, self.engine, self.say, advance)
+        def event(stage: str, event: Event) -> None:
+            if "total" in event:
+                advance(stage, event["done"], event["total"], event.get("unit", "steps"), event.get("text", ""))
+            watch.hear(event)
+
+        yield Context(self.store, self.engine, self.say, advance, event)
+        watch.finish()
 
     def say(self, text: str) -> None:
         """One clear line, in the terminal and in the run's log."""
