@@ -1,7 +1,23 @@
 """Mixture of experts: a router sends each token to the best few of many small SwiGLU networks (Fedus et al. 2021; Qwen3-MoE).
 
-N tokens, D width, E experts, F hidden of one expert.
+In: [B, T, D]. Out: [B, T, D]; every token reaches all of its chosen experts, none is dropped for want of room.
+
+How training keeps the experts equally busy (a forward pass with gradients leaves behind, at no cost to anyone who does not ask):
+
+| asked of the Transformer | answer |
+|---|---|
+| `model.balance()` | scalar, fp32, with gradient: the load-balance loss of the last forward pass, **summed over its B*T positions**, times `experts.balance`, mean over layers; 0 for a dense model. Training adds it to the sum of nll *before* it divides by the number of tokens of the global step |
+| `model.take_load()` | [L, E] int64: tokens that each expert was sent since the last call, None for a dense model; sum it over ranks |
+| `load_figures(load)` | what to log of it: highest and lowest share of an expert, entropy |
+
+The loss is that of Fedus et al. 2021, section 2.2, E * sum_e f_e * P_e (f: share of the choices, times `active` as transformers has it;
+P: mean probability), taken for each row by itself, as DeepSeek-V2 (2024, section 2.2.3) does: so it adds up over micro-batches and
+ranks, and how a step is cut into them does not change it.
+
+B rows, T positions, N = B*T tokens, D width, E experts, F hidden of one expert, A active experts of a token, L layers.
 """
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -19,20 +35,51 @@ class MixtureOfExperts(nn.Module):
         self.gate = nn.Parameter(torch.empty(experts.count, experts.hidden, width))
         self.up = nn.Parameter(torch.empty(experts.count, experts.hidden, width))
         self.down = nn.Parameter(torch.empty(experts.count, width, experts.hidden))
+        self.balance: Tensor | None = None
+        self.load: Tensor | None = None  # [E] int64; no buffer, or DDP would overwrite it with rank 0's
 
-    def forward(self, x: Tensor) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
-        probabilities = F.softmax(self.router(flat), -1, dtype=torch.float32)
-        weights, chosen = probabilities.topk(self.experts.active, -1)  # [N, active]
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        flat_ND = x_BTD.reshape(-1, x_BTD.shape[-1])
+        probabilities_NE = F.softmax(self.router(flat_ND), -1, dtype=torch.float32)
+        weights_NA, chosen_NA = probabilities_NE.topk(self.experts.active, -1)
+        if torch.is_grad_enabled():
+            self._note(probabilities_NE, chosen_NA, x_BTD.shape[0])
         if self.experts.normalised:
-            weights = weights / weights.sum(-1, keepdim=True)
-        out = torch.zeros_like(flat)
+            weights_NA = weights_NA / weights_NA.sum(-1, keepdim=True)
+        out = torch.zeros_like(flat_ND)
         for expert in range(self.experts.count):
-            row, place = torch.where(chosen == expert)
+            row, place = torch.where(chosen_NA == expert)
             if row.numel() == 0:
                 continue
-            mine = flat[row]
-            gate, up, down = (weight[expert].to(x.dtype) for weight in (self.gate, self.up, self.down))
+            mine = flat_ND[row]
+            gate, up, down = (weight[expert].to(x_BTD.dtype) for weight in (self.gate, self.up, self.down))
             answer = F.linear(F.silu(F.linear(mine, gate)) * F.linear(mine, up), down)
-            out.index_add_(0, row, answer * weights[row, place, None].to(x.dtype))
-        return out.view_as(x)
+            out.index_add_(0, row, answer * weights_NA[row, place, None].to(x_BTD.dtype))
+        return out.view_as(x_BTD)
+
+    def _note(self, probabilities_NE: Tensor, chosen_NA: Tensor, rows: int) -> None:
+        """Keep the balance loss of these rows and count who was chosen."""
+        E = self.experts.count
+        chosen_NE = torch.zeros_like(probabilities_NE).scatter_(1, chosen_NA, 1)
+        load_E = chosen_NE.sum(0).to(torch.int64)
+        self.load = load_E if self.load is None else self.load + load_E
+        share_BE = chosen_NE.view(rows, -1, E).mean(1)
+        mean_BE = probabilities_NE.view(rows, -1, E).mean(1)
+        self.balance = E * (share_BE * mean_BE).sum() * (len(chosen_NA) / rows)
+
+
+@dataclass(frozen=True)
+class LoadFigures:
+    """Over all layers; a perfectly even load has highest = lowest = 1/E and entropy 1."""
+
+    highest: float
+    """Largest share of a layer's choices that one expert had."""
+    lowest: float
+    entropy: float
+    """Of the shares, mean over layers, divided by ln E."""
+
+
+def load_figures(load_LE: Tensor) -> LoadFigures:
+    share_LE = load_LE.double() / load_LE.sum(-1, keepdim=True).clamp_min(1)
+    entropy = torch.special.entr(share_LE).sum(-1).mean() / torch.log(torch.tensor(float(load_LE.shape[-1])))
+    return LoadFigures(float(share_LE.max()), float(share_LE.min()), float(entropy))

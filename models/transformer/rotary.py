@@ -13,7 +13,9 @@ from models.transformer.shape import Llama3Scaling, Shape
 
 def frequencies(shape: Shape) -> Tensor:
     """Radians per position of each pair: [C/2], fp32."""
-    freqs = 1.0 / shape.theta ** (torch.arange(0, shape.head_width, 2, dtype=torch.float32) / shape.head_width)
+    # On the CPU also where a `torch.device` context says otherwise: `load_model` builds on meta, and this is no weight to be read.
+    pairs = torch.arange(0, shape.head_width, 2, dtype=torch.float32, device="cpu")
+    freqs = 1.0 / shape.theta ** (pairs / shape.head_width)
     return freqs if shape.scaling is None else _stretched(freqs, shape.scaling)
 
 
@@ -26,7 +28,7 @@ def _stretched(freqs: Tensor, scaling: Llama3Scaling) -> Tensor:
 
 def table(shape: Shape) -> tuple[Tensor, Tensor]:
     """cos and sin, each [T, C], fp32."""
-    angles = torch.outer(torch.arange(shape.context, dtype=torch.float32), frequencies(shape))
+    angles = torch.outer(torch.arange(shape.context, dtype=torch.float32, device="cpu"), frequencies(shape))
     angles = torch.cat((angles, angles), -1)
     return angles.cos(), angles.sin()
 

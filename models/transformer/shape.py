@@ -76,3 +76,9 @@ class Shape:
             raise Unusable(
                 "GPT-2 has no qk_norm, experts, rope scaling or grouped key-value heads; expected family llama for them"
             )
+        if self.family == "gpt2" and self.heads * self.head_width != self.width:
+            raise Unusable(
+                f"GPT-2's {self.heads} heads of {self.head_width} share its width of {self.width}; expected an equal product"
+            )
+        if self.experts is not None and not 1 <= self.experts.active <= self.experts.count:
+            raise Unusable(f"{self.experts.active} active of {self.experts.count} experts; expected 1 to {self.experts.count}")

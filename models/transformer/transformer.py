@@ -188,6 +188,23 @@ class Transformer(nn.Module):
         out: Tensor = self.norm(x)
         return out
 
+    def balance(self) -> Tensor:
+        """The load-balance loss of the last forward pass, summed over its positions; see `experts`. 0 without experts."""
+        terms = [layer.balance for layer in self.experts() if layer.balance is not None]
+        if self.shape.experts is None or not terms:
+            return torch.zeros((), device=self.embedding.weight.device)
+        return self.shape.experts.balance * torch.stack(terms).mean()
+
+    def take_load(self) -> Tensor | None:
+        """[L, E] int64: tokens sent to each expert since the last call; None without experts or where nothing was learnt since."""
+        loads = [layer.load for layer in self.experts() if layer.load is not None]
+        for layer in self.experts():
+            layer.load = None
+        return torch.stack(loads) if loads else None
+
+    def experts(self) -> list[MixtureOfExperts]:
+        return [block.feed_forward for block in self.blocks if isinstance(block.feed_forward, MixtureOfExperts)]
+
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., V], in the type of `hidden`."""
         return F.linear(hidden, self.output_weight.to(hidden.dtype))
