@@ -45,8 +45,8 @@ class Muon(torch.optim.Optimizer):
                 if weight.ndim not in (2, 3):
                     raise ValueError(f"Muon moves matrices and stacks of them, found a weight of shape {tuple(weight.shape)}")
 
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step(self, closure: None = None) -> None:
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if not weights:

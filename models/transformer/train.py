@@ -86,6 +86,8 @@ class Watcher:
 
     say: Callable[[str], None] = lambda text: None
     row: Callable[[Row], None] = lambda row: None
+    resumed: Callable[[Sequence[Row]], None] = lambda rows: None
+    """Told all rows that a resumed run had come to."""
 
 
 def train(
@@ -169,6 +171,7 @@ class _Run:
                 f"the checkpoint is of {len(processes)} processes, now there are {self.world.size}: last bits will differ"
             )
         self.watcher.say(f"goes on from step {self.step}")
+        self.watcher.resumed(self.rows)
 
     def go(self) -> None:
         if self.world.size > 1:

@@ -1,0 +1,125 @@
+"""Pretraining as a method of the training loop: next-token prediction over packed rows, watched by validation rows and samples.
+
+B rows, T positions, L layers, E experts.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from models.tokenizer.tokenizer import Tokenizer
+from models.transformer.ceiling import matmul_ceiling
+from models.transformer.counting import flops_per_token
+from models.transformer.experts import load_figures
+from models.transformer.loss import cross_entropy
+from models.transformer.train import Loss, Row, Watcher
+from models.transformer.transformer import Transformer
+from models.transformer.world import World
+from stages.compute import Compute
+from stages.pretraining.batches import Batch, batches, share
+from stages.pretraining.micro import micro_rows
+from stages.pretraining.pretrain import PretrainConfig
+from stages.pretraining.progress import Progress
+from stages.pretraining.samples import Sample, write_samples
+from stages.pretraining.validation import bytes_of_tokens, validate
+from stages.tokens.rows import Rows
+
+
+class Pretraining:
+    def __init__(
+        self,
+        model: Transformer,
+        rows: Rows,
+        tokenizer: Tokenizer,
+        config: PretrainConfig,
+        compute: Compute,
+        world: World,
+        progress: Progress,
+    ) -> None:
+        self.model, self.rows, self.tokenizer, self.config, self.world, self.progress = (
+            model,
+            rows,
+            tokenizer,
+            config,
+            world,
+            progress,
+        )
+        self.steps = config.plan(rows.row_length).steps
+        self.micro = compute.micro_rows or micro_rows(model.shape, rows.row_length, world.device)
+        self.start = tokenizer.start if config.document_mask else None
+        self.bytes_V = bytes_of_tokens(tokenizer, model.shape.vocab).to(world.device)
+        self.position_flops = flops_per_token(model.shape, rows.row_length)
+        # All processes at once: they share the cores of a machine.
+        mine = torch.tensor(matmul_ceiling(world.device, model.compute), dtype=torch.float64, device=world.device)
+        self.ceiling = float(world.total(mine))
+        self.drawn = 0
+        self.samples: list[Sample] = []
+        self.experts: list[tuple[int, int, int, float]] = []
+
+    def batches(self, step: int) -> Sequence[Batch]:
+        tokens, used = self.rows.training(self.drawn, self.config.rows)
+        self.drawn += self.config.rows
+        mine = share(self.config.rows, self.world)
+        return list(batches(tokens[mine], used[mine], self.micro, self.start, self.world.device))
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        assert isinstance(model, Transformer)
+        total, count = cross_entropy(model.hidden(batch.tokens_BT, mask=batch.mask), model.output_weight, batch.targets_BT)
+        if model.shape.experts is None:
+            return Loss(total, count)
+        balance = model.balance()
+        return Loss(total, count, balance, {"balance": (balance, count)})
+
+    def observe(self, step: int, seconds: float) -> Row:
+        row: Row = {}
+        if step:
+            row["mfu"] = self.config.rows * self.rows.row_length * self.position_flops / seconds / self.ceiling
+            row |= self._expert_figures(step)
+        if _due(step, self.config.validation_every, self.steps):
+            row |= validate(self.model, self._validation(), self.bytes_V, self.world)
+        if self.world.rank == 0 and self.config.prompts and _due(step, self.config.samples_every, self.steps):
+            config = self.config
+            written = write_samples(
+                self.model, self.tokenizer, step, config.prompts, config.sample_tokens, config.temperature, config.seed
+            )
+            self.samples += written
+            self.progress.samples(written)
+        return row
+
+    def _validation(self) -> Iterator[Batch]:
+        tokens, used = self.rows.validation(0, min(self.config.validation_rows, self.rows.validation_count))
+        mine = share(len(tokens), self.world)
+        return batches(tokens[mine], used[mine], self.micro, self.start, self.world.device)
+
+    def _expert_figures(self, step: int) -> Row:
+        load_LE = self.model.take_load()
+        if load_LE is None:
+            return {}
+        load_LE = self.world.total(load_LE)
+        if _due(step, self.config.validation_every, self.steps):
+            share_LE = load_LE.double() / load_LE.sum(-1, keepdim=True)
+            self.experts += [
+                (step, layer, expert, one) for layer, row in enumerate(share_LE.tolist()) for expert, one in enumerate(row)
+            ]
+        figures = load_figures(load_LE)
+        return {"expert_highest": figures.highest, "expert_lowest": figures.lowest, "expert_entropy": figures.entropy}
+
+    def state(self) -> dict[str, Any]:
+        return {"drawn": self.drawn, "samples": self.samples, "experts": [list(one) for one in self.experts]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.drawn, self.samples = state["drawn"], state["samples"]
+        self.experts = [(step, layer, expert, one) for step, layer, expert, one in state["experts"]]
+
+    def watcher(self) -> Watcher:
+        """Rank 0 tells; the others are quiet."""
+        if self.world.rank:
+            return Watcher()
+        progress = self.progress
+        return Watcher(progress.say, progress.row, lambda rows: progress.again(rows, self.samples))
+
+
+def _due(step: int, every: int, last: int) -> bool:
+    return step in (0, last) or bool(every and step % every == 0)
