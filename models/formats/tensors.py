@@ -38,10 +38,10 @@ class Stored:
 
 
 @contextmanager
-def stored(folder: Path) -> Iterator[Stored]:
-    """Raises Unusable where a file is missing, cut short or damaged."""
+def stored(folder: Path, name: str = "") -> Iterator[Stored]:
+    """Of a model, or of the one file `name`. Raises Unusable where a file is missing, cut short or damaged."""
     with ExitStack() as stack:
-        opened = {file: stack.enter_context(_open(folder / file)) for file in _files(folder)}
+        opened = {file: stack.enter_context(_open(folder / file)) for file in ([name] if name else _files(folder))}
         yield Stored({name: file for file in opened.values() for name in list(file.keys())})
 
 
@@ -68,6 +68,8 @@ def _files(folder: Path) -> list[str]:
 def _open(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
+    except FileNotFoundError:
+        raise Unusable(f"{path} is missing; copy the folder anew") from None
     except SafetensorError as error:
         raise Unusable(f"{path} ({path.stat().st_size:,} bytes) is cut short or damaged: {error}; copy it anew") from None
 
