@@ -1,7 +1,7 @@
 """The corpus flow: from crawl files to a clean Parquet corpus. Penedo et al. 2024, "The FineWeb Datasets" (sections 3.1 to 3.7)."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -9,6 +9,7 @@ from pydantic import Field
 
 from flows.crawl import crawl_files, tell_damage
 from flows.funnel import funnel, publish, show
+from flows.identity import Dataset, Given
 from flows.notify import on_end
 from flows.profiles import Profile, effective
 from flows.run import Mechanics, Parameters, Run, open_run
@@ -29,7 +30,9 @@ from stages.corpus.url import URL, UrlConfig
 from stages.extraction.compiled import FOLDER
 from stages.extraction.extractor import compile_all, is_compiled
 from stages.extraction.model import SHIPPED
-from stages.stage import Input
+from stages.stage import Config, Input, Stage
+
+Filter = Literal["language", "gopher_repetition", "gopher_quality", "c4", "fineweb", "dedup", "pii"]
 
 
 class CorpusSettings(Parameters):
@@ -50,8 +53,10 @@ class CorpusSettings(Parameters):
     """Path of a fastText language model; empty: lid.176.ftz, which is installed with Winnow."""
     extraction_model: str = ""
     """Path of an extraction model, as the flow `extractor` makes them; empty: the one that is installed with Winnow."""
-    tokenizer: str = ""
+    token_counter: str = ""
     """Path of a tokenizer.json whose tokens are counted in the corpus; empty: token_count stays null."""
+    without: list[Filter] = []
+    """Filters that are left out. Language and near-duplicates are told all the same, but nothing is dropped for them."""
 
     records: RecordsConfig = RecordsConfig()
     blocklists: BlocklistsConfig = BlocklistsConfig()
@@ -84,38 +89,59 @@ def corpus(parameters: CorpusParameters) -> dict[str, Any]:
     """Crawl files to a FineWeb-grade corpus in Parquet; every step an artifact that can be looked into."""
     chosen = effective(parameters, parameters.profile)
     with open_run("corpus", chosen.model_dump(mode="json"), chosen) as run:
-        return make_corpus(run, chosen)
+        make_corpus(run, chosen)
+        return run.summary()
 
 
-def make_corpus(run: Run, p: CorpusSettings) -> dict[str, Any]:
-    """The steps, in the order of the paper. Returns stage -> artifact, as `--json` prints it."""
+def make_corpus(run: Run, p: CorpusSettings) -> Dataset:
+    """The steps, in the order of the paper."""
+    corpus = filtered(run, p, extracted(run, p))
+    steps = funnel(list(run.made.values()))
+    publish(steps, run.record.id)
+    show(steps, run.bar.console)
+    return corpus
+
+
+def extracted(run: Run, p: CorpusSettings) -> Dataset:
+    """From crawl files to the main text of every page whose address is allowed."""
     files, crawl = crawl_files(run, p.sources, p.files, p.base_url)
     installed = list_files()
     listed = Input(Path(p.lists) if p.lists else installed[0].parent, tuple(file.name for file in installed))
     lists = run.stage(BLOCKLISTS, p.blocklists, lists=listed)
-    model = Path(p.language_model) if p.language_model else default_model()
-
     records = run.stage(RECORDS, p.records, files, crawl=crawl)
     tell_damage(run, records)
     pages = run.stage(URL, p.url, records, lists=lists)
     compile_once(run, p.extract)
     extraction_model = Path(p.extraction_model) if p.extraction_model else SHIPPED
-    texts = run.stage(EXTRACT, p.extract, pages, crawl=crawl, model=extraction_model)
-    texts = run.stage(LANGUAGE, p.language, texts, model=model)
-    texts = run.stage(GOPHER_REPETITION, p.gopher_repetition, texts)
-    texts = run.stage(GOPHER_QUALITY, p.gopher_quality, texts)
-    texts = run.stage(C4, p.c4, texts)
-    texts = run.stage(FINEWEB, p.fineweb, texts)
-    signatures = run.stage(SIGNATURES, p.signatures, texts)
-    clusters = run.stage(CLUSTERS, p.clusters, signatures=signatures)
-    texts = run.stage(DEDUP, p.dedup, texts, removed=clusters)
-    texts = run.stage(PII, p.pii, texts)
-    run.stage(CORPUS, p.corpus, texts, **({"tokenizer": Path(p.tokenizer)} if p.tokenizer else {}))
+    return run.stage(EXTRACT, p.extract, pages, crawl=crawl, model=extraction_model)
 
-    steps = funnel(list(run.made.values()))
-    publish(steps, run.record.id)
-    show(steps, run.bar.console)
-    return run.summary()
+
+def filtered(run: Run, p: CorpusSettings, texts: Dataset, suffix: str = "") -> Dataset:
+    """From texts to the corpus. `suffix`: of the steps' names, where a run makes several corpora."""
+
+    def step(stage: Stage, config: Config, docs: Dataset | None, **given: Given) -> Dataset:
+        return run.stage(stage, config, docs, label=stage.name + suffix, **given)
+
+    left_out = set(p.without)
+    model = Path(p.language_model) if p.language_model else default_model()
+    language = p.language.model_copy(update={"languages": (), "min_score": 0.0}) if "language" in left_out else p.language
+    texts = step(LANGUAGE, language, texts, model=model)
+    filters: list[tuple[Filter, Stage, Config]] = [
+        ("gopher_repetition", GOPHER_REPETITION, p.gopher_repetition),
+        ("gopher_quality", GOPHER_QUALITY, p.gopher_quality),
+        ("c4", C4, p.c4),
+        ("fineweb", FINEWEB, p.fineweb),
+    ]
+    for name, stage, config in filters:
+        if name not in left_out:
+            texts = step(stage, config, texts)
+    signatures = step(SIGNATURES, p.signatures, texts)
+    clusters = step(CLUSTERS, p.clusters, None, signatures=signatures)
+    dedup = p.dedup.model_copy(update={"drop": False}) if "dedup" in left_out else p.dedup
+    texts = step(DEDUP, dedup, texts, removed=clusters)
+    if "pii" not in left_out:
+        texts = step(PII, p.pii, texts)
+    return step(CORPUS, p.corpus, texts, **({"tokenizer": Path(p.token_counter)} if p.token_counter else {}))
 
 
 def compile_once(run: Run, config: ExtractConfig) -> None:

@@ -13,7 +13,7 @@
   it, as `extract` says. Pages over the bounds of `records` and `extract` are dropped, words of more than 1,000 characters are cut;
 - which page of a cluster of near-duplicates stays: here the first, there any;
 - what the library downloads: lid.176.bin (name it as `language_model`; lid.176.ftz is the small form of it), the newest list of public
-  suffixes, GPT-2's tokenizer for `token_count` (name it as `tokenizer`);
+  suffixes, GPT-2's tokenizer for `token_count` (name it as `token_counter`);
 - `resource` records, captures of ARC files, and pages whose type only the HTTP header tells, where the library looks at the first bytes.
 
 **fineweb-2024** adds what was other then: English alone, quotes at line ends, equality with a threshold of FineWeb's own filter, repeated

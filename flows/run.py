@@ -59,9 +59,12 @@ class Run:
         self.bar = bar
         self.made: dict[str, Dataset] = {}
 
-    def stage(self, stage: Stage, config: Config, docs: Dataset | None = None, **given: Given) -> Dataset:
-        """Make sure that the artifact of `stage` over `docs` is there; one Prefect task, in the state `Cached` if it was."""
-        return self.task(stage.name, lambda context: materialize(context, stage, config, docs, given))
+    def stage(self, stage: Stage, config: Config, docs: Dataset | None = None, *, label: str = "", **given: Given) -> Dataset:
+        """Make sure that the artifact of `stage` over `docs` is there; one Prefect task, in the state `Cached` if it was.
+
+        `label`: its name in this run, where a stage is used more than once.
+        """
+        return self.task(label or stage.name, lambda context: materialize(context, stage, config, docs, given))
 
     def task(self, name: str, make: Callable[[Context], Dataset]) -> Dataset:
         made: list[Dataset] = []

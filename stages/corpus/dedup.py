@@ -20,7 +20,10 @@ from stages.stage import Config, Sides, Stage
 
 
 class DedupConfig(Config):
-    """Nothing to set: `signatures` and `clusters` decide."""
+    """What becomes of near-duplicates; `signatures` and `clusters` decide which they are."""
+
+    drop: bool = True
+    """Whether all of a cluster but one document go; false: they stay, with the size of their cluster."""
 
 
 def run(docs: pl.DataFrame, config: DedupConfig, sides: Sides) -> pl.DataFrame:
@@ -35,7 +38,7 @@ def run(docs: pl.DataFrame, config: DedupConfig, sides: Sides) -> pl.DataFrame:
     rows = pl.DataFrame({"row": pl.int_range(docs.height, eager=True)})
     found = rows.join(removed, on="row", how="left", maintain_order="left")
     size = found["minhash_cluster_size"].fill_null(1)
-    reason = pl.when(found["removed"])
+    reason = pl.when(found["removed"] & config.drop)
     return docs.with_columns(
         size.alias("minhash_cluster_size"),
         found["cluster"],

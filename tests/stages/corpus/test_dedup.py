@@ -79,3 +79,11 @@ def test_near_duplicates_in_two_shards_leave_one_document(tmp_path: Path) -> Non
         "one.parquet": [("story", None, None), ("short", None, None)],
         "two.parquet": [("short", None, None), ("copy", "duplicate", "story")],
     }
+
+
+def test_near_duplicates_may_stay_with_the_size_of_their_cluster() -> None:
+    docs = pl.DataFrame({"id": ["a", "b"], "text": ["one", "one"]})
+    removed = pl.DataFrame([(0, "a", "a", 2, False), (1, "b", "a", 2, True)], schema=REMOVED, orient="row")
+    out = DEDUP.run(docs, DedupConfig(drop=False), {"removed": removed})
+    assert out["reason"].to_list() == [None, None]
+    assert out["minhash_cluster_size"].to_list() == [2, 2]
