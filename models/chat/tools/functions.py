@@ -47,6 +47,14 @@ def permutations(number: int, taken: int | None = None) -> int:
     return math.perm(within(_whole(number), 4 * ITEMS, "things"), taken)
 
 
+def multiple(*integers: int) -> int:
+    least = 1
+    for integer in integers:
+        least = math.lcm(least, integer)
+        narrow(least.bit_length())
+    return least
+
+
 def total(items: Sequence) -> Any:
     return sum(_sequence(items))
 
@@ -65,7 +73,8 @@ def numbers(*limits: int) -> list[int]:
 
 
 def count(where: Sequence, part: Any) -> int:
-    return _sequence(where).count(part)
+    times: int = _sequence(where).count(part)
+    return times
 
 
 def find(where: Sequence, part: Any) -> int:
@@ -75,7 +84,7 @@ def find(where: Sequence, part: Any) -> int:
     return where.index(part) if part in _sequence(where) else -1
 
 
-def reverse(what: Sequence) -> Sequence:
+def reverse(what: Sequence) -> Any:
     return _sequence(what)[::-1]
 
 
@@ -125,7 +134,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sqrt": math.sqrt, "isqrt": math.isqrt, "floor": math.floor, "ceil": math.ceil, "exp": math.exp, "log": math.log,
     "log2": math.log2, "log10": math.log10, "sin": math.sin, "cos": math.cos, "tan": math.tan, "asin": math.asin,
     "acos": math.acos, "atan": math.atan, "atan2": math.atan2, "degrees": math.degrees, "radians": math.radians,
-    "hypot": math.hypot, "gcd": math.gcd, "lcm": math.lcm, "factorial": factorial, "comb": combinations, "perm": permutations,
+    "hypot": math.hypot, "gcd": math.gcd, "lcm": multiple, "factorial": factorial, "comb": combinations, "perm": permutations,
     "bin": bin, "hex": hex,
     "str": lambda value: str(value), "len": len, "count": count, "upper": lambda text: _text(text).upper(),
     "lower": lambda text: _text(text).lower(), "title": lambda text: _text(text).title(),

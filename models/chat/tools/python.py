@@ -1,8 +1,8 @@
 """The tool `python`: expressions, evaluated in a process of their own that stays warm and is replaced when it dies.
 
 In: the text of an expression (models/chat/tools/expression.py says what is one). Out: its value as text, or "error: " and why.
-A call costs well under a millisecond, the start of the process some 30. Bounds on sizes keep every evaluation short; limits on memory, CPU time and
-elapsed time stand behind them (models/chat/tools/worker.py).
+A call costs well under a millisecond. Bounds on sizes keep every evaluation short; limits on memory, CPU time and elapsed time stand
+behind them (models/chat/tools/worker.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ WALL_SECONDS = 20.0
 """Elapsed time that a call may take: far more than the CPU time it is allowed, for machines that are busy."""
 
 START = "import sys; sys.path.insert(0, sys.argv[1]); from models.chat.tools.worker import serve; serve()"
-DESCRIPTION = 'computes an expression: numbers, text, + - * / // % **, and functions such as sqrt(2), count("text", "t"), spell("word")'
+DESCRIPTION = (
+    'computes an expression: numbers, text, + - * / // % **, and functions such as sqrt(2), count("text", "t"), spell("word")'
+)
 
 
 class Died(Exception):

@@ -40,4 +40,4 @@ def shortened(text: str, longest: int) -> str:
     if len(text) <= longest:
         return text
     mark = f" ... ({len(text):,} characters)"
-    return text[: max(longest - len(mark), 0)] + mark[-longest:]
+    return text[: max(longest - len(mark), 0)] + mark[:longest]
