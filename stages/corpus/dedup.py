@@ -28,15 +28,7 @@ class DedupConfig(Config):
 
 def run(docs: pl.DataFrame, config: DedupConfig, sides: Sides) -> pl.DataFrame:
     """`docs` with cluster, its size and reason. Raises ValueError where `removed` speaks of other documents."""
-    removed: pl.DataFrame = sides["removed"]
-    ids = docs["id"].gather(removed["row"].filter(removed["row"] < docs.height))
-    if not ids.equals(removed["id"]):
-        raise ValueError(
-            f"found a `removed` shard of {removed.height} rows whose ids are not those of the {docs.height} documents; expected "
-            "the shard that was clustered from the signatures of the same documents, in the same order"
-        )
-    rows = pl.DataFrame({"row": pl.int_range(docs.height, eager=True)})
-    found = rows.join(removed, on="row", how="left", maintain_order="left")
+    found = clustered(docs, sides["removed"])
     size = found["minhash_cluster_size"].fill_null(1)
     reason = pl.when(found["removed"] & config.drop)
     return docs.with_columns(
@@ -47,6 +39,18 @@ def run(docs: pl.DataFrame, config: DedupConfig, sides: Sides) -> pl.DataFrame:
         reason.then(pl.lit(1.0)).alias("reason_threshold"),
         reason.then(found["cluster"]).alias("reason_detail"),
     )
+
+
+def clustered(docs: pl.DataFrame, removed: pl.DataFrame) -> pl.DataFrame:
+    """For each of `docs` its row of `clusters`; nulls for a document without a near-duplicate."""
+    ids = docs["id"].gather(removed["row"].filter(removed["row"] < docs.height))
+    if not ids.equals(removed["id"]):
+        raise ValueError(
+            f"found a `removed` shard of {removed.height} rows whose ids are not those of the {docs.height} documents; expected "
+            "the shard that was clustered from the signatures of the same documents, in the same order"
+        )
+    rows = pl.DataFrame({"row": pl.int_range(docs.height, eager=True)})
+    return rows.join(removed, on="row", how="left", maintain_order="left")
 
 
 DEDUP = Stage(

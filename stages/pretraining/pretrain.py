@@ -112,6 +112,8 @@ class PretrainConfig(Config):
     """Peak learning rate of Muon."""
     rate: float = Field(default=3e-3, ge=0)
     """Peak learning rate of AdamW."""
+    embedding_rate: float = Field(default=0.02, ge=0)
+    """Peak learning rate of AdamW for embeddings, where Muon moves the matrices: few rows of them are moved by a step."""
     weight_decay: float = Field(default=0.0, ge=0, le=1)
     """Of what Muon moves; with AdamW alone, of all matrices."""
     momentum: float = Field(default=0.95, ge=0, lt=1)

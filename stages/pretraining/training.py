@@ -35,6 +35,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 def work(inputs: Mapping[str, Any], out: Path, config: PretrainConfig, compute: Compute) -> dict[str, Any]:
     """The stage's figures. Raises Problem and Unusable."""
+    torch.set_num_threads(compute.threads_each)  # the environment alone is held to the number of cores
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
     with joined(compute.device) as world:
@@ -51,6 +52,7 @@ def work(inputs: Mapping[str, Any], out: Path, config: PretrainConfig, compute: 
             config.optimizer,
             matrix_rate=config.matrix_rate,
             rate=config.rate,
+            embedding_rate=config.embedding_rate,
             weight_decay=config.weight_decay,
             momentum=config.momentum,
             betas=(config.beta1, config.beta2),
