@@ -17,9 +17,10 @@ from models.transformer.world import World
 
 @dataclass(frozen=True)
 class Batch:
-    tokens_BT: Tensor
-    targets_BT: Tensor
-    """The token that follows each; IGNORED where that is padding."""
+    tokens: Tensor
+    """[B, T]"""
+    targets: Tensor
+    """[B, T]: the token that follows each; IGNORED where that is padding."""
     mask: Tensor | None
     """[B, 1, T, T] bool, True = may look; None: at everything before."""
 

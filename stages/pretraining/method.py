@@ -48,7 +48,7 @@ class Pretraining:
         )
         self.steps = config.plan(rows.row_length).steps
         self.micro = compute.micro_rows or micro_rows(model.shape, rows.row_length, world.device)
-        self.start = tokenizer.start if config.document_mask else None
+        self.start = rows.start if config.document_mask else None
         self.bytes_V = bytes_of_tokens(tokenizer, model.shape.vocab).to(world.device)
         self.position_flops = flops_per_token(model.shape, rows.row_length)
         # All processes at once: they share the cores of a machine.
@@ -66,7 +66,7 @@ class Pretraining:
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         assert isinstance(model, Transformer)
-        total, count = cross_entropy(model.hidden(batch.tokens_BT, mask=batch.mask), model.output_weight, batch.targets_BT)
+        total, count = cross_entropy(model.hidden(batch.tokens, mask=batch.mask), model.output_weight, batch.targets)
         if model.shape.experts is None:
             return Loss(total, count)
         balance = model.balance()
@@ -89,7 +89,7 @@ class Pretraining:
         return row
 
     def _validation(self) -> Iterator[Batch]:
-        tokens, used = self.rows.validation(0, min(self.config.validation_rows, self.rows.validation_count))
+        tokens, used = self.rows.validation(0, self.config.validation_rows)
         mine = share(len(tokens), self.world)
         return batches(tokens[mine], used[mine], self.micro, self.start, self.world.device)
 

@@ -26,6 +26,7 @@ from stages.pretraining.pretrain import PretrainConfig, shape_of
 from stages.pretraining.progress import Progress
 from stages.stage import Input
 from stages.tokens.rows import Rows
+from stages.tokens.vocabulary import tokenizer_of, vocabulary
 from storage.canonical import digest
 from storage.problem import Problem
 from storage.shards import encode
@@ -41,8 +42,8 @@ def work(inputs: Mapping[str, Any], out: Path, config: PretrainConfig, compute: 
     with joined(compute.device) as world:
         if config.rows < world.size:
             raise Problem(f"{config.rows} rows a step for {world.size} processes; expected at least a row for each: raise `rows`")
-        tokenizer = load(folder_of(inputs["tokenizer"]))
-        rows = Rows(inputs["tokens"], out / ".rows", config.mixture, config.seed)
+        tokenizer = tokenizer_of(inputs["tokenizer"])
+        rows = _rows(inputs["tokens"], out, config, tokenizer)
         model, begun = _model(inputs, config, tokenizer, rows.row_length)
         model.to(world.device)
         progress = Progress(out, config.plan(rows.row_length).steps)
@@ -75,6 +76,20 @@ def work(inputs: Mapping[str, Any], out: Path, config: PretrainConfig, compute: 
         return _figures(model.shape, table, compute, world)
 
 
+def _rows(packed: Input, out: Path, config: PretrainConfig, tokenizer: Tokenizer) -> Rows:
+    rows = Rows(packed, out / ".rows", config.mixture, config.seed)
+    if not len(rows.train):
+        raise Problem(f"found no row to train on in {packed.folder}, expected one at least; pack a corpus that is not empty")
+    if rows.vocabulary != vocabulary(tokenizer):
+        raise Problem(
+            f"the rows were packed with another tokenizer: vocabulary {rows.vocabulary}, found {vocabulary(tokenizer)}; tokenize and pack "
+            "with the tokenizer that is given here"
+        )
+    if config.document_mask and rows.start is None:
+        raise Problem("document_mask is set, and the tokenizer has no token that begins a document; leave it out")
+    return rows
+
+
 def folder_of(given: Input | Path) -> Path:
     return given if isinstance(given, Path) else given.folder
 
@@ -91,7 +106,7 @@ def _model(inputs: Mapping[str, Any], config: PretrainConfig, tokenizer: Tokeniz
     if config.shape.given:
         raise Problem(f"shape {config.shape.given} and a model to go on from are both given; expected one of them")
     _fits(read_shape(folder), tokenizer, row_length)
-    if load(folder).pieces() != tokenizer.pieces():
+    if load(folder).pieces()[: tokenizer.size] != tokenizer.pieces():
         raise Problem(
             f"the model in {folder} has another tokenizer than the one given; expected the tokens to be of the model's own"
         )

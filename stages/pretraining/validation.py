@@ -38,10 +38,10 @@ def validate(model: Transformer, batches: Iterable[Batch], bytes_V: Tensor, worl
     sums = torch.zeros(4, dtype=torch.float64, device=world.device)
     with torch.no_grad():
         for batch in batches:
-            hidden = model.hidden(batch.tokens_BT, mask=batch.mask)
-            losses_BT = token_losses(hidden, model.output_weight, batch.targets_BT).double()
-            sizes_BT = bytes_V[batch.targets_BT.clamp_min(0)]
-            supervised_BT = batch.targets_BT != IGNORED
+            hidden = model.hidden(batch.tokens, mask=batch.mask)
+            losses_BT = token_losses(hidden, model.output_weight, batch.targets).double()
+            sizes_BT = bytes_V[batch.targets.clamp_min(0)]
+            supervised_BT = batch.targets != IGNORED
             text_BT = supervised_BT & (sizes_BT >= 0)
             sums += torch.stack([losses_BT.sum(), supervised_BT.sum(), (losses_BT * text_BT).sum(), (sizes_BT * text_BT).sum()])
     nll, count, text_nll, size = world.total(sums).tolist()

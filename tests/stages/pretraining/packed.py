@@ -1,4 +1,4 @@
-"""A tiny tokenizer and tiny packed rows, as the stages before pretraining leave them."""
+"""A tiny tokenizer and tiny packed rows, made by the stages before pretraining."""
 
 import random
 from pathlib import Path
@@ -6,56 +6,47 @@ from pathlib import Path
 import polars as pl
 
 from models.tokenizer import bytelevel
-from models.tokenizer.load import load
-from models.tokenizer.reserved import END, START
-from models.tokenizer.tokenizer import Tokenizer
-from stages.stage import Input
+from stages.stage import REASON, Input
+from stages.tokens.pack import PACK, PackConfig
+from stages.tokens.tokenize import TOKENIZE, TokenizeConfig
+from storage.shards import encode
 
 LENGTH = 32
-ROWS: dict[str, pl.DataType] = {
-    "tokens": pl.List(pl.Int32()),
-    "document_starts": pl.List(pl.Int32()),
-    "used": pl.Int32(),
-    "source": pl.String(),
-}
 
 
 def sentences(count: int, seed: int) -> list[str]:
     """A grammar that a tiny model learns something of."""
     draw = random.Random(seed)
     people, things = ("Ada", "Ben", "Cleo", "Dan"), ("the red door", "a small boat", "the old mill", "a blue kite")
-    return [f"{draw.choice(people)} sees {draw.choice(things)} near {draw.choice(things)}." for _ in range(count)]
+    return [f"{draw.choice(people)} sees {draw.choice(things)} near {draw.choice(things)}, {place}." for place in range(count)]
 
 
-def tokenizer(folder: Path) -> Input:
-    folder.mkdir(parents=True)
-    for name, data in bytelevel.train(sentences(200, 0), 300).items():
-        (folder / name).write_bytes(data)
+def made(folder: Path) -> Input:
+    """What lies in a folder."""
     return Input(folder, tuple(sorted(path.name for path in folder.iterdir())))
 
 
-def tokens(folder: Path, made: Tokenizer, train: int = 64, validation: int = 12, length: int = LENGTH, seed: int = 1) -> Input:
-    """Rows of `length` + 1 tokens, the last of them padded."""
+def tokenizer(folder: Path, size: int = 300, seed: int = 0) -> Input:
     folder.mkdir(parents=True)
-    for split, count in (("train", train), ("validation", validation)):
-        rows = [_row(made, length + 1, random.Random(f"{seed} {split} {place}")) for place in range(count)]
-        pl.DataFrame(rows, schema=ROWS, orient="row").write_parquet(folder / f"{split}-00000.parquet")
-    return Input(folder, ("train-00000.parquet", "validation-00000.parquet"))
+    for name, data in bytelevel.train(sentences(200, seed), size).items():
+        (folder / name).write_bytes(data)
+    return made(folder)
 
 
-def _row(made: Tokenizer, length: int, draw: random.Random) -> tuple[list[int], list[int], int, str]:
-    ids: list[int] = []
-    starts: list[int] = []
-    while True:
-        document = [made.special[START], *made.encode(sentences(1, draw.randrange(1000))[0]), made.special[END]]
-        if len(ids) + len(document) > length:
-            break
-        starts.append(len(ids))
-        ids += document
-    return ids + [made.pad] * (length - len(ids)), starts, len(ids), "corpus"
+def tokens(folder: Path, pieces: Input, count: int = 150, length: int = LENGTH, validation: float = 0.1, seed: int = 1) -> Input:
+    """Rows packed from `count` sentences."""
+    texts = pl.DataFrame({"id": [str(place) for place in range(count)], "text": sentences(count, seed)})
+    docs = TOKENIZE.run(texts, TokenizeConfig(validation=validation), {"tokenizer": pieces})
+    (folder / "tokenized").mkdir(parents=True)
+    schema = TOKENIZE.schema({name: docs.schema[name] for name in texts.columns if name in docs.columns})
+    assert set(REASON) <= set(schema)
+    (folder / "tokenized" / "corpus.parquet").write_bytes(encode(docs, schema))
+    (folder / "packed").mkdir()
+    PACK.run({"tokenizer": pieces, "corpus": made(folder / "tokenized")}, folder / "packed", PackConfig(row_length=length))
+    return made(folder / "packed")
 
 
 def world(folder: Path) -> dict[str, Input]:
     """Inputs of `pretrain`."""
     pieces = tokenizer(folder / "tokenizer")
-    return {"tokenizer": pieces, "tokens": tokens(folder / "tokens", load(pieces.folder))}
+    return {"tokenizer": pieces, "tokens": tokens(folder / "tokens", pieces)}
