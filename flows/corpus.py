@@ -120,7 +120,7 @@ def filtered(run: Run, p: CorpusSettings, texts: Dataset, suffix: str = "") -> D
     """From texts to the corpus. `suffix`: of the steps' names, where a run makes several corpora."""
 
     def step(stage: Stage, config: Config, docs: Dataset | None, **given: Given) -> Dataset:
-        return run.stage(stage, config, docs, label=stage.name + suffix, **given)
+        return run.stage(stage, config, docs, given, label=stage.name + suffix)
 
     left_out = set(p.without)
     model = Path(p.language_model) if p.language_model else default_model()

@@ -69,7 +69,7 @@ def demo(parameters: DemoParameters) -> dict[str, Any]:
         folder = glob.escape(f"{p.store.rstrip('/')}/{crawl.snapshot.folder}")
         named = p.records.model_copy(update={"dump": p.simulate.dump})
         make_corpus(run, p.model_copy(update={"sources": [f"{folder}/*.warc.gz"], "records": named}))
-        assessed = run.stage(ASSESS, AssessConfig(), crawl=crawl, **{name: run.made[name] for name in JUDGED})
+        assessed = run.stage(ASSESS, AssessConfig(), None, {name: run.made[name] for name in JUDGED}, crawl=crawl)
         report = run.store.read(f"{assessed.snapshot.folder}/report.md").decode("utf-8")
         create_markdown_artifact(markdown=report, key="report", description="Every step against the truth")
         show_report(report, run.bar.console)

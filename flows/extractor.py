@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
+from flows.identity import Given
 from flows.notify import on_end
 from flows.run import Mechanics, open_run
 from stages.corpus.simulate import SIMULATE, SimulateConfig
@@ -32,8 +33,8 @@ def extractor(parameters: ExtractorParameters) -> dict[str, Any]:
     """A model for `--set extraction_model=...` of the corpus flow, and a card that says how good it is."""
     p = parameters
     with open_run("extractor", p.model_dump(mode="json"), p) as run:
-        crawl = {"crawl": run.stage(SIMULATE, p.simulate)} if p.with_simulated else {}
-        made = run.stage(TRAIN_EXTRACTOR, p.train, pages=_files(p.pages), **crawl)
+        crawl: dict[str, Given] = {"crawl": run.stage(SIMULATE, p.simulate)} if p.with_simulated else {}
+        made = run.stage(TRAIN_EXTRACTOR, p.train, None, crawl, pages=_files(p.pages))
         card = run.store.read(f"{made.snapshot.folder}/MODEL_CARD.md").decode("utf-8")
         create_markdown_artifact(markdown=card, key="model-card", description="How good the extraction model is")
         run.bar.console.print(card, markup=False)

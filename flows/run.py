@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from prefect import get_run_logger, task
@@ -59,12 +59,24 @@ class Run:
         self.bar = bar
         self.made: dict[str, Dataset] = {}
 
-    def stage(self, stage: Stage, config: Config, docs: Dataset | None = None, *, label: str = "", **given: Given) -> Dataset:
+    def stage(
+        self,
+        stage: Stage,
+        config: Config,
+        docs: Dataset | None = None,
+        more: Mapping[str, Given] | None = None,
+        /,
+        *,
+        label: str = "",
+        **given: Given,
+    ) -> Dataset:
         """Make sure that the artifact of `stage` over `docs` is there; one Prefect task, in the state `Cached` if it was.
 
-        `label`: its name in this run, where a stage is used more than once.
+        `given` and `more` (where a person chose the names): what else it needs. `label`: its name in this run, where a stage is used
+        more than once.
         """
-        return self.task(label or stage.name, lambda context: materialize(context, stage, config, docs, given))
+        everything = {**given, **(more or {})}
+        return self.task(label or stage.name, lambda context: materialize(context, stage, config, docs, everything))
 
     def task(self, name: str, make: Callable[[Context], Dataset]) -> Dataset:
         made: list[Dataset] = []

@@ -1,5 +1,6 @@
 """`winnow run FLOW`: a flow with its parameters, in this terminal; also what `winnow demo` stands on."""
 
+import importlib
 import json
 import sys
 import time
@@ -17,12 +18,20 @@ from flows.server import TAG, prefect_api, settle_environment
 from storage.problem import Problem
 
 
+FLOWS = {
+    "corpus": "your own crawl to clean text",
+    "tokenizer": "a vocabulary learnt from a corpus",
+    "pretrain": "a base model from corpora",
+    "ablate": "which filter earns its place",
+    "extractor": "a model of the main-text extractor",
+    "demo": "everything, on a made-up web",
+}
+
+
 def run(
     flow: Annotated[
         str,
-        typer.Argument(
-            help="Which flow: corpus (your own crawl), demo (a made-up one) or extractor (a model of the main-text extractor)."
-        ),
+        typer.Argument(help="Which flow: " + "; ".join(f"{name} ({what})" for name, what in FLOWS.items()) + "."),
     ],
     config: Annotated[Path | None, typer.Option("--config", help="JSON file with the flow's parameters.")] = None,
     set_: Annotated[
@@ -78,17 +87,8 @@ def _drain() -> None:
 
 
 def _flow(name: str) -> tuple[type[BaseModel], Callable[[Any], Any]]:
+    if name not in FLOWS:
+        raise Problem(f"there is no flow {name!r}; flows are {', '.join(FLOWS)}")
     # Imported here: Prefect must see its environment first, and `winnow --help` need not wait for it.
-    if name == "corpus":
-        from flows.corpus import CorpusParameters, corpus
-
-        return CorpusParameters, corpus
-    if name == "demo":
-        from flows.demo import DemoParameters, demo
-
-        return DemoParameters, demo
-    if name == "extractor":
-        from flows.extractor import ExtractorParameters, extractor
-
-        return ExtractorParameters, extractor
-    raise Problem(f"there is no flow {name!r}; flows are corpus, demo and extractor")
+    module = importlib.import_module(f"flows.{name}")
+    return getattr(module, f"{name.capitalize()}Parameters"), getattr(module, name)
