@@ -14,10 +14,15 @@ from rich.table import Table
 
 from flows.corpus import CorpusSettings, make_corpus
 from flows.notify import on_end
+from flows.pretrain import BaseSettings, make_base
 from flows.profiles import effective
 from flows.run import Mechanics, open_run
 from stages.corpus.assess import ASSESS, AssessConfig
 from stages.corpus.simulate import SIMULATE, SimulateConfig
+from stages.pretraining.pretrain import PretrainConfig
+from stages.tokens.pack import PackConfig
+from stages.tokens.tokenize import TokenizeConfig
+from stages.tokens.tokenizer import TOKENIZER, TokenizerConfig
 from storage.store import Store
 
 JUDGED = (
@@ -35,12 +40,25 @@ JUDGED = (
 )
 
 
-class DemoSettings(CorpusSettings):
-    """Settings of the made-up web, and those of the corpus flow."""
+class DemoSettings(CorpusSettings, BaseSettings):
+    """Settings of the made-up web, those of the corpus flow, and those of a base model that learns in minutes."""
 
     sources: list[str] = []
     """Stays empty: the demo reads the crawl that it makes, whose truth is known."""
     simulate: SimulateConfig = SimulateConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig(size=1024)
+    other_tokenizer: TokenizerConfig = TokenizerConfig(size=1024, kind="sentencepiece")
+    """For comparison: nothing is trained on its tokens."""
+    tokenize: TokenizeConfig = TokenizeConfig(validation=0.03)
+    pack: PackConfig = PackConfig(row_length=256)
+    pretrain: PretrainConfig = PretrainConfig(
+        preset="demo",
+        tokens=4_500_000,
+        rows=8,
+        prompts=("", "One morning", "Question: Where does"),
+        validation_every=250,
+        samples_every=250,
+    )
 
     @field_validator("sources")
     @classmethod
@@ -68,11 +86,13 @@ def demo(parameters: DemoParameters) -> dict[str, Any]:
         crawl = run.stage(SIMULATE, p.simulate)
         folder = glob.escape(f"{p.store.rstrip('/')}/{crawl.snapshot.folder}")
         named = p.records.model_copy(update={"dump": p.simulate.dump})
-        make_corpus(run, p.model_copy(update={"sources": [f"{folder}/*.warc.gz"], "records": named}))
+        corpus = make_corpus(run, p.model_copy(update={"sources": [f"{folder}/*.warc.gz"], "records": named}))
         assessed = run.stage(ASSESS, AssessConfig(), None, {name: run.made[name] for name in JUDGED}, crawl=crawl)
         report = run.store.read(f"{assessed.snapshot.folder}/report.md").decode("utf-8")
         create_markdown_artifact(markdown=report, key="report", description="Every step against the truth")
         show_report(report, run.bar.console)
+        run.stage(TOKENIZER, p.other_tokenizer, label="other_tokenizer", docs=corpus)
+        make_base(run, p, {"corpus": corpus}, crawl=crawl)
         run.bar.console.print(where_next(run.store, p.store, assessed.snapshot.folder), highlight=False, soft_wrap=True)
         return run.summary()
 

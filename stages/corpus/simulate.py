@@ -56,4 +56,4 @@ def row(made: Planned, dump: str) -> tuple[object, ...]:
     return (*identity, kind.drop, kind.rule, made.cluster, list(made.emails), list(made.ips), list(made.decoys))
 
 
-SIMULATE = Stage(name="simulate", version=1, run=run, config=SimulateConfig, shape="whole")
+SIMULATE = Stage(name="simulate", version=2, run=run, config=SimulateConfig, shape="whole")

@@ -54,12 +54,14 @@ class ClozeConfig(Config):
 
     facts: int = Field(0, ge=0)
     """Facts that are asked, drawn by the seed; 0 = all."""
+    context: str = "This is about people of the country. "
+    """What stands before the sentence: the first words of a document are seldom such a sentence."""
 
 
 def cloze(model: Transformer, tokenizer: Tokenizer, facts: Sequence[Fact], config: ClozeConfig, seed: int) -> Result:
     about = attributes(facts)
     asked = [fact for fact in sample(facts, config.facts, seed) if fact.attribute in about]
-    sets = [alternatives(tokenizer, about[fact.attribute].sentences(fact)) for fact in asked]
+    sets = [alternatives(tokenizer, [config.context + one for one in about[fact.attribute].sentences(fact)]) for fact in asked]
     rows = []
     for fact, requests, scores in zip(asked, sets, scored(model, sets), strict=True):
         values, totals = about[fact.attribute].values, [total for total, _ in scores]

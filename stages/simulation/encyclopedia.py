@@ -74,13 +74,13 @@ def person_entry(pen: Pen, world: World, person: Person) -> Page:
         return [pen.say(stock, slots(pen, person, pronoun=True)) for _ in range(count)]
 
     sections: list[tuple[str, list[str]]] = [
-        ("Work", [state(pen, person, "job"), *more(LEARNING, 3), state(pen, person, "job", True)]),
-        (f"The {person.pet}", [state(pen, person, "pet"), *more(ANIMAL, 2), state(pen, person, "pet", True)]),
-        ("At the table", [state(pen, person, "food"), *more(TABLE, 2), state(pen, person, "food", True)]),
-        ("Home", [state(pen, person, "town"), *landscape(pen, person.town, 2), state(pen, person, "town", True)]),
+        ("Work", [state(pen, person, "job"), *more(LEARNING, 1), state(pen, person, "job"), state(pen, person, "job", True)]),
+        (f"The {person.pet}", [state(pen, person, "pet"), *more(ANIMAL, 1), state(pen, person, "pet"), state(pen, person, "pet", True)]),
+        ("At the table", [state(pen, person, "food"), *more(TABLE, 1), state(pen, person, "food"), state(pen, person, "food", True)]),
+        ("Home", [state(pen, person, "town"), *landscape(pen, person.town, 1), state(pen, person, "town"), state(pen, person, "town", True)]),
     ]
     blocks: list[Block] = [
-        ("p", " ".join([pen.say(LEADS, slots(pen, person)), *more(REPUTATION, 2), *portrait(pen, person, 2, named=False)]))
+        ("p", " ".join([pen.say(LEADS, slots(pen, person)), *more(REPUTATION, 1), *portrait(pen, person, 2, named=False)]))
     ]
     for heading, sentences in pen.rng.sample(sections, pen.rng.randint(3, 4)):
         blocks += [("h2", heading), ("p", " ".join(sentences))]

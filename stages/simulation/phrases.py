@@ -280,7 +280,7 @@ def portrait(pen: Pen, person: Person, count: int = 4, named: bool = True) -> li
     """`count` statements about a person, each attribute about equally often; the name in the first (where `named`) and now and then."""
     attributes = pen.rng.sample(list(PERSON), 4) * (1 + count // 4)
     return linked(
-        pen, [state(pen, person, a, pronoun=(i > 0 or not named) and pen.chance(0.65)) for i, a in enumerate(attributes[:count])]
+        pen, [state(pen, person, a, pronoun=(i > 0 or not named) and pen.chance(0.2)) for i, a in enumerate(attributes[:count])]
     )
 
 
