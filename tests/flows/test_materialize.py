@@ -51,6 +51,16 @@ def test_a_second_run_writes_nothing_and_says_that_all_is_cached(tmp_path: Path,
     assert [one.snapshot for one in first] == [one.snapshot for one in second]
 
 
+def test_a_whole_stage_takes_its_documents_by_name_or_by_place(tmp_path: Path, engine: LocalEngine) -> None:
+    made = context(Store(str(tmp_path)), engine)
+    docs = numbers(made, FILES)
+    by_name = materialize(made, MARKED, NoConfig(), given={"docs": docs})
+    by_place = materialize(made, MARKED, NoConfig(), docs)
+    assert by_place.snapshot == by_name.snapshot
+    assert by_place.cached
+    assert by_place.inputs == by_name.inputs == {"docs": docs.snapshot.reference}
+
+
 def test_rows_and_reasons_go_through_as_declared(tmp_path: Path, engine: LocalEngine) -> None:
     store = Store(str(tmp_path))
     _, below, squares, marked, last = everything(store, engine)
