@@ -9,7 +9,7 @@ Three shapes, by what `run` gets and gives:
 | whole | `run(inputs, out, config) -> stats` | sees whole artifacts and owns a folder: clusters, training ... |
 
 A shard stage gets only rows that the stage before kept (`reason` is null) and only the columns that last: the signals and the
-`reason*` columns of the stage before are gone. It gives back its input columns (or those named in `keeps`), then `adds`, then
+`reason*` columns of the stage before are gone. It gives back its input columns (or those of `keeps` that are there), then `adds`, then
 `signals`, then, where `filters` is true, the four columns of REASON. Filters tag and never drop: rows in = rows out.
 """
 
@@ -83,7 +83,7 @@ class Stage:
 
     def lasting(self, before: Columns) -> dict[str, pl.DataType]:
         """Columns that the next stage sees, given those that this stage sees."""
-        kept = dict(before) if self.keeps is None else {name: before[name] for name in self.keeps}
+        kept = dict(before) if self.keeps is None else {name: before[name] for name in self.keeps if name in before}
         return kept | dict(self.adds)
 
     def schema(self, before: Columns) -> dict[str, pl.DataType]:
