@@ -26,7 +26,7 @@ from stages.pretraining.pretrain import PretrainConfig, shape_of
 from stages.pretraining.progress import Progress
 from stages.stage import Input
 from stages.tokens.rows import Rows
-from stages.tokens.vocabulary import tokenizer_of, vocabulary
+from stages.tokens.vocabulary import Vocabulary, vocabulary
 from storage.canonical import digest
 from storage.problem import Problem
 from storage.shards import encode
@@ -42,8 +42,9 @@ def work(inputs: Mapping[str, Any], out: Path, config: PretrainConfig, compute: 
     with joined(compute.device) as world:
         if config.rows < world.size:
             raise Problem(f"{config.rows} rows a step for {world.size} processes; expected at least a row for each: raise `rows`")
-        tokenizer = tokenizer_of(inputs["tokenizer"])
-        rows = _rows(inputs["tokens"], out, config, tokenizer)
+        known = vocabulary(inputs["tokenizer"])
+        tokenizer = known.tokenizer
+        rows = _rows(inputs["tokens"], out, config, known)
         model, begun = _model(inputs, config, tokenizer, rows.row_length)
         model.to(world.device)
         progress = Progress(out, config.plan(rows.row_length).steps)
@@ -76,16 +77,16 @@ def work(inputs: Mapping[str, Any], out: Path, config: PretrainConfig, compute: 
         return _figures(model.shape, table, compute, world)
 
 
-def _rows(packed: Input, out: Path, config: PretrainConfig, tokenizer: Tokenizer) -> Rows:
+def _rows(packed: Input, out: Path, config: PretrainConfig, known: Vocabulary) -> Rows:
     rows = Rows(packed, out / ".rows", config.mixture, config.seed)
     if not len(rows.train):
         raise Problem(f"found no row to train on in {packed.folder}, expected one at least; pack a corpus that is not empty")
-    if rows.vocabulary != vocabulary(tokenizer):
+    if rows.vocabulary != known.digest:
         raise Problem(
-            f"the rows were packed with another tokenizer: vocabulary {rows.vocabulary}, found {vocabulary(tokenizer)}; tokenize and pack "
+            f"the rows were packed with another tokenizer: vocabulary {rows.vocabulary}, found {known.digest}; tokenize and pack "
             "with the tokenizer that is given here"
         )
-    if config.document_mask and rows.start is None:
+    if config.document_mask and known.tokenizer.start is None:
         raise Problem("document_mask is set, and the tokenizer has no token that begins a document; leave it out")
     return rows
 
