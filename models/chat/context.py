@@ -48,5 +48,5 @@ def shortened(messages: Sequence[Message], rendered: Rendered, room: int) -> tup
     first = 1 if messages[0].role == SYSTEM else 0
     begin, end = rendered.ends[0] if first else 1, rendered.ends[first + count - 1]
     ends = [*rendered.ends[:first], *(one - (end - begin) for one in rendered.ends[first + count :])]
-    tokens, mask = (values[:begin] + values[end:] for values in (rendered.tokens, rendered.mask))
-    return Rendered(tokens, mask, ends), count
+    tokens = rendered.tokens[:begin] + rendered.tokens[end:]
+    return Rendered(tokens, rendered.mask[:begin] + rendered.mask[end:], ends), count
