@@ -2,7 +2,7 @@
 
 import glob
 import shlex
-from typing import Any
+from typing import Any, Literal
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -46,6 +46,8 @@ class DemoSettings(CorpusSettings, BaseSettings):
     sources: list[str] = []
     """Stays empty: the demo reads the crawl that it makes, whose truth is known."""
     simulate: SimulateConfig = SimulateConfig()
+    until: Literal["corpus", "base"] = "base"
+    """How far to go: to the corpus, or to the base model."""
     tokenizer: TokenizerConfig = TokenizerConfig(size=1024)
     other_tokenizer: TokenizerConfig = TokenizerConfig(size=1024, kind="sentencepiece")
     """For comparison: nothing is trained on its tokens."""
@@ -91,8 +93,9 @@ def demo(parameters: DemoParameters) -> dict[str, Any]:
         report = run.store.read(f"{assessed.snapshot.folder}/report.md").decode("utf-8")
         create_markdown_artifact(markdown=report, key="report", description="Every step against the truth")
         show_report(report, run.bar.console)
-        run.stage(TOKENIZER, p.other_tokenizer, label="other_tokenizer", docs=corpus)
-        make_base(run, p, {"corpus": corpus}, crawl=crawl)
+        if p.until == "base":
+            run.stage(TOKENIZER, p.other_tokenizer, label="other_tokenizer", docs=corpus)
+            make_base(run, p, {"corpus": corpus}, crawl=crawl)
         run.bar.console.print(where_next(run.store, p.store, assessed.snapshot.folder), highlight=False, soft_wrap=True)
         return run.summary()
 

@@ -141,7 +141,7 @@ def interval(differences: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple
 
 def report(table: pl.DataFrame, baseline: str) -> str:
     """For a person: what each variant does to each measure."""
-    seeds = table["seeds"].max()
+    seeds = int(table["seeds"].to_list()[0])
     lines = [
         f"# Corpora compared: the same model, tokens and {seeds} seed{'s' if seeds != 1 else ''}, against `{baseline}`",
         "Fewer bits per byte are better, more right cloze answers are better. Intervals: 95 %, Student's t over pairs of the same seed."

@@ -104,7 +104,7 @@ def up() -> Iterator[Up]:
 def lost(up: Up) -> str:
     """A run whose machine went dark. First of all, since ninety seconds pass before it is missed."""
     store = up.services.folder / "lost"
-    run = up.start("demo", store=str(store), simulate={"pages": 6000})
+    run = up.start("demo", store=str(store), until="corpus", simulate={"pages": 6000})
     until(lambda: list(store.glob("*/*/*.parquet")), 60)
     up.services.kill("worker")
     up.services.start("worker")

@@ -170,7 +170,20 @@ def test_the_demo_reads_no_crawl_but_its_own() -> None:
 
 
 def test_in_a_terminal_progress_is_live_and_ctrl_c_says_how_to_go_on(tmp_path: Path, environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "flows", "demo", "--pages", "20", "--workers", "1", "--store", str(tmp_path / "store")]
+    command = [
+        sys.executable,
+        "-m",
+        "flows",
+        "demo",
+        "--until",
+        "corpus",
+        "--pages",
+        "20",
+        "--workers",
+        "1",
+        "--store",
+        str(tmp_path / "store"),
+    ]
     ours, theirs = pty.openpty()
     # Its own session with this terminal as the controlling one: the byte 3 becomes the signal that a key press sends.
     run = subprocess.Popen(

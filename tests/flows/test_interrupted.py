@@ -53,7 +53,17 @@ def test_a_command_that_was_killed_is_known_to_be_dead_and_goes_on_when_run_agai
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
     def demo() -> "subprocess.Popen[str]":
-        arguments = ["run", "demo", "--set", f"simulate={json.dumps(BIG)}", "--store", str(tmp_path), "--json"]
+        arguments = [
+            "run",
+            "demo",
+            "--set",
+            "until=corpus",
+            "--set",
+            f"simulate={json.dumps(BIG)}",
+            "--store",
+            str(tmp_path),
+            "--json",
+        ]
         return subprocess.Popen(
             [sys.executable, "-m", "flows", *arguments],
             cwd=up.folder,  # where it finds `winnow up`
@@ -78,7 +88,7 @@ def test_a_command_that_was_killed_is_known_to_be_dead_and_goes_on_when_run_agai
 
 
 def test_a_run_whose_process_was_killed_crashes_at_once_and_can_be_retried(up: Up, tmp_path: Path) -> None:
-    run = up.start("demo", store=str(tmp_path), simulate=BIG)
+    run = up.start("demo", store=str(tmp_path), until="corpus", simulate=BIG)
     wait_for_shards(tmp_path)
     [process] = processes(up, "prefect")
     process.send_signal(signal.SIGKILL)
@@ -90,7 +100,7 @@ def test_a_run_whose_process_was_killed_crashes_at_once_and_can_be_retried(up: U
 
 
 def test_a_cancelled_run_can_be_retried(up: Up, tmp_path: Path) -> None:
-    run = up.start("demo", store=str(tmp_path), simulate=BIG)
+    run = up.start("demo", store=str(tmp_path), until="corpus", simulate=BIG)
     wait_for_shards(tmp_path)
     up.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
     assert up.end(run, 60)["state_type"] == "CANCELLED"

@@ -61,7 +61,7 @@ def test_record_and_recipes_hold_what_the_run_worked_with(corpus_run: CorpusRun,
 
 
 def test_the_demo_takes_a_profile(winnow: Winnow, lists: Path, tmp_path: Path) -> None:
-    sets = [f"lists={lists}", "profile=datatrove-0.10", "simulate.pages=60"]
+    sets = [f"lists={lists}", "profile=datatrove-0.10", "simulate.pages=60", "until=corpus"]
     winnow("run", "demo", "--store", str(tmp_path), *(word for one in sets for word in ("--set", one)))
     [record] = records(Store(str(tmp_path)))
     assert (record.state, record.parameters["url"]["profile"]) == ("completed", "datatrove-0.10")

@@ -179,7 +179,7 @@ def test_a_schedule_computes_the_shards_of_a_new_file_only(up: Up, crawl: Path, 
 
 def test_a_cancelled_run_stops_its_workers_and_goes_on_when_started_again(up: Up, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
-    run = up.start("demo", store=store, simulate={"pages": 6000})
+    run = up.start("demo", store=store, until="corpus", simulate={"pages": 6000})
     until(lambda: list(tmp_path.glob("store/*/*/*.parquet")), 120)
     up.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
     assert up.end(run, 60)["state_type"] == "CANCELLED"
@@ -191,7 +191,7 @@ def test_a_cancelled_run_stops_its_workers_and_goes_on_when_started_again(up: Up
     until(lambda: not workers(), 15)
     [record] = records(Store(store))
     assert record.state in ("cancelled", "running")
-    again = up.start("demo", store=store, simulate={"pages": 6000})
+    again = up.start("demo", store=store, until="corpus", simulate={"pages": 6000})
     assert up.end(again, 200)["state_type"] == "COMPLETED"
     until(lambda: "Cached" in up.tasks(again).values())
 
