@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from stages.stage import Config, Input, Stage
-from storage.shards import File, checked, part_name, read_shard, sha256, write_shard
+from storage.shards import File, checked, part_name, read_shard, reasons_of, sha256, write_shard
 from storage.snapshot import Snapshot, load
 from storage.store import TEMPORARY, Store
 
@@ -147,10 +147,19 @@ def run_whole(task: WholeTask) -> tuple[list[File], dict[str, Any]]:
         files = []
         for name in _outputs(out):
             data = (out / name).read_bytes()
-            rows = pl.scan_parquet(data).select(pl.len()).collect().item() if name.endswith(".parquet") else None
+            rows, reasons = _counted(data, task.stage.filters) if name.endswith(".parquet") else (None, None)
             task.store.write(f"{task.folder}/{name}", data)
-            files.append(File(name, len(data), sha256(data), rows, origins.get(name)))
+            files.append(File(name, len(data), sha256(data), rows, origins.get(name), reasons))
         return files, stats
+
+
+def _counted(data: bytes, filters: bool) -> tuple[int, dict[str, int] | None]:
+    """Rows of a Parquet file and, of a filter's, those dropped by reason."""
+    found = pl.scan_parquet(data)
+    if filters and "reason" in found.collect_schema():
+        rows = found.select("reason").collect()
+        return rows.height, reasons_of(rows)
+    return found.select(pl.len()).collect().item(), None
 
 
 @contextlib.contextmanager

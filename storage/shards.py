@@ -143,10 +143,11 @@ def write_shard(
     """Write one shard whole or not at all."""
     data = encode(frame, columns, metadata)
     store.write(f"{folder}/{name}", data)
-    return File(name, len(data), sha256(data), frame.height, origin, _reasons(frame))
+    return File(name, len(data), sha256(data), frame.height, origin, reasons_of(frame))
 
 
-def _reasons(frame: pl.DataFrame) -> dict[str, int] | None:
+def reasons_of(frame: pl.DataFrame) -> dict[str, int] | None:
+    """Dropped rows by reason; None where the rows have no reasons."""
     if "reason" not in frame.columns:
         return None
     counts = Counter(frame["reason"].drop_nulls().to_list())
@@ -194,7 +195,7 @@ def examine(store: Store, folder: str, name: str, columns: Columns | None, origi
         return None
     if columns is not None and dict(frame.schema) != dict(columns):
         return None
-    return File(name, len(data), sha256(data), frame.height, origin, _reasons(frame))
+    return File(name, len(data), sha256(data), frame.height, origin, reasons_of(frame))
 
 
 def footer(store: Store, path: str) -> dict[str, str]:
