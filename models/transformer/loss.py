@@ -6,7 +6,7 @@ log-likelihoods in nats and the number of supervised targets: sums and counts ad
 N positions, D width, V vocabulary, M positions of a chunk.
 
 The backward pass is done in the forward pass: softmax - onehot of a chunk is turned into gradients of the hidden states and of the
-matrix while it is at hand; autograd's backward only scales them. Logits are in the type of the hidden states, their sums in fp32.
+matrix while it is at hand; autograd's backward only scales them. Logits are in the type of the hidden states, all sums in fp32.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,6 @@ import torch
 from torch import Tensor
 
 IGNORED = -1
-_CHUNK_NUMBERS = 2**20
-"""Logits of one chunk: small enough to stay in a CPU's cache."""
-_CHUNK_NUMBERS_CUDA = 2**26
 
 
 def cross_entropy(hidden: Tensor, weight_VD: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,51 +30,55 @@ def cross_entropy(hidden: Tensor, weight_VD: Tensor, targets: Tensor) -> tuple[T
 
 
 def token_losses(hidden: Tensor, weight_VD: Tensor, targets: Tensor) -> Tensor:
-    """Negative log-likelihood of each target in nats, fp32, shaped like `targets`, 0 where IGNORED; for evaluation."""
+    """Negative log-likelihood of each target in nats, fp32, shaped like `targets`, 0 where IGNORED; without gradients."""
     hidden_ND, targets_N = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
-    weight = weight_VD.detach().to(hidden.dtype)
     with torch.no_grad():
-        losses = [_losses(hidden_ND[rows] @ weight.T, targets_N[rows])[0] for rows in _chunks(hidden_ND, weight)]
-    return torch.cat(losses).view(targets.shape) if losses else targets.float()
+        weight = weight_VD.to(hidden.dtype)
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        losses_N = torch.zeros(len(targets_N), dtype=wide, device=hidden.device)
+        for rows in _chunks(hidden_ND, weight):
+            logits_MV = (hidden_ND[rows] @ weight.T).to(wide)
+            at_M1 = targets_N[rows].clamp_min(0)[:, None]
+            losses_N[rows] = (torch.logsumexp(logits_MV, -1, keepdim=True) - logits_MV.gather(-1, at_M1))[:, 0]
+        return losses_N.masked_fill_(targets_N == IGNORED, 0).view(targets.shape)
 
 
 def _chunks(hidden_ND: Tensor, weight_VD: Tensor) -> Iterator[slice]:
-    numbers = _CHUNK_NUMBERS_CUDA if hidden_ND.device.type == "cuda" else _CHUNK_NUMBERS
-    step = max(1, numbers // len(weight_VD))
+    """On CPUs the logits of a chunk stay in the cache; too few rows would multiply slowly."""
+    numbers = 2**26 if hidden_ND.device.type == "cuda" else 2**21
+    step = max(128, numbers // len(weight_VD))
     return (slice(first, first + step) for first in range(0, len(hidden_ND), step))
-
-
-def _losses(logits_MV: Tensor, targets_M: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """nll [M] in fp32, 0 where IGNORED; log of the sum of exp [M, 1]; targets without IGNORED [M, 1]; whether supervised [M, 1]."""
-    supervised = (targets_M != IGNORED)[:, None]
-    at = targets_M.clamp_min(0)[:, None]
-    wide = torch.promote_types(logits_MV.dtype, torch.float32)
-    total = torch.logsumexp(logits_MV.to(wide), -1, keepdim=True)
-    return ((total - logits_MV.gather(-1, at)) * supervised)[:, 0], total, at, supervised
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
+        if not any(ctx.needs_input_grad):
+            return token_losses(hidden_ND, weight_VD, targets_N).sum()
         weight = weight_VD.to(hidden_ND.dtype)
         wide = torch.promote_types(hidden_ND.dtype, torch.float32)
         nll = torch.zeros((), dtype=wide, device=hidden_ND.device)
-        learning = any(ctx.needs_input_grad)
-        hidden_grad_ND = torch.empty_like(hidden_ND) if learning else None
-        weight_grad_VD = torch.zeros(weight.shape, dtype=wide, device=weight.device) if learning else None
+        hidden_grad_ND = torch.empty_like(hidden_ND)
+        weight_grad_VD = torch.zeros(weight.shape, dtype=wide, device=weight.device)
         for rows in _chunks(hidden_ND, weight):
             chunk_MD = hidden_ND[rows]
+            supervised_M1 = (targets_N[rows] != IGNORED)[:, None]
+            at_M1 = targets_N[rows].clamp_min(0)[:, None]
             logits_MV = chunk_MD @ weight.T
-            losses_M, total_M1, at_M1, supervised_M1 = _losses(logits_MV, targets_N[rows])
-            nll += losses_M.sum()
-            if hidden_grad_ND is not None and weight_grad_VD is not None:
-                error_MV = (logits_MV.to(wide) - total_M1).exp_()
-                error_MV.scatter_add_(-1, at_M1, error_MV.new_full((1, 1), -1).expand_as(at_M1))
-                error_MV = error_MV.mul_(supervised_M1).to(hidden_ND.dtype)
-                torch.mm(error_MV, weight, out=hidden_grad_ND[rows])
+            error_MV = torch.softmax(logits_MV, -1, dtype=wide)
+            # The likeliest token's probability is 1 / sum of exp(logit - highest logit): no second pass for the sum.
+            log_sum_M1 = logits_MV.amax(-1, keepdim=True).to(wide) - error_MV.amax(-1, keepdim=True).log()
+            nll += ((log_sum_M1 - logits_MV.gather(-1, at_M1)) * supervised_M1).sum()
+            error_MV.scatter_add_(-1, at_M1, error_MV.new_full((1, 1), -1).expand_as(at_M1))
+            error_MV = error_MV if error_MV.dtype == logits_MV.dtype else logits_MV.copy_(error_MV)
+            torch.mm(error_MV, weight, out=hidden_grad_ND[rows])
+            hidden_grad_ND[rows] *= supervised_M1
+            chunk_MD = chunk_MD * supervised_M1
+            if wide == error_MV.dtype:
+                weight_grad_VD.addmm_(error_MV.T, chunk_MD)
+            else:
                 weight_grad_VD += error_MV.T @ chunk_MD
-        if hidden_grad_ND is not None and weight_grad_VD is not None:
-            ctx.save_for_backward(hidden_grad_ND, weight_grad_VD)
+        ctx.save_for_backward(hidden_grad_ND, weight_grad_VD)
         return nll
 
     @staticmethod

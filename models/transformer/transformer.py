@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.transformer.attention import causal_attention
 from models.transformer.experts import MixtureOfExperts
 from models.transformer.linear import Linear
 from models.transformer.rotary import rotate, table
@@ -66,9 +67,11 @@ class Attention(nn.Module):
             q, k = rotate(q, *turn), rotate(k, *turn)
         if cache is not None:
             k, v = cache.extend(k, v)
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None and T > 1, enable_gqa=self.shape.kv_heads != self.shape.heads
-        )
+        if mask is None and cache is None:
+            out = causal_attention(q, k, v)
+        else:
+            grouped = self.shape.kv_heads != self.shape.heads
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None and T > 1, enable_gqa=grouped)
         joined: Tensor = self.o(out.transpose(1, 2).reshape(B, T, -1))
         return joined
 
