@@ -6,14 +6,14 @@
 | rollout | `prompt`, `completion` | the prompt, then what was answered |
 | preference | `prompt`, `chosen`, `rejected` | the prompt, then the two answers side by side |
 
-`messages` is `list<struct<role: string, content: string, ...>>`; the other fields of a message (name, tool_calls, tool_call_id) are shown
-where they are not null. `prompt` and the answers are strings or such lists. Every other column that is a single value (reward,
+`messages` is `list<struct<role: string, content: string, ...>>`; `reasoning_content` is a thought before the content, the other fields of a
+message (name, tool_calls, tool_call_id) are shown where they are not null. `prompt` and the answers are strings or such lists. Every other column that is a single value (reward,
 advantage, finish_reason, margin, annotator, source) is a small figure; of a list of numbers (logprobs), their mean and how many.
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ import pyarrow as pa
 from storage.viewer.filters import is_text
 
 OPENS, CLOSES = "<think>", "</think>"
+THOUGHT = "reasoning_content"
 FOLD = 1_200  # characters of a text that are shown; the rest is folded
 ROOM = 20_000  # characters shown of one conversation or answer, folds included; its row has it whole
 TURNS = 60  # turns shown of one
@@ -126,8 +127,12 @@ def side(title: str, value: Any, role: str) -> Side:
             turns.append(Turn("null", (), "no message: null"))
             continue
         fields = {name: inner for name, inner in message.items() if name not in ("role", "content") and inner is not None}
-        turns.append(_turn(message["role"] if message["role"] is not None else "no role", message["content"], fields, room))
-        room = max(0, room - len(message["content"] or ""))
+        thought = fields.pop(THOUGHT) if isinstance(fields.get(THOUGHT), str) else None
+        turn = _turn(message["role"] if message["role"] is not None else "no role", message["content"], fields, room)
+        if thought is not None:
+            turn = replace(turn, parts=(_part("thought", thought[:room]), *turn.parts))
+        turns.append(turn)
+        room = max(0, room - len(message["content"] or "") - len(thought or ""))
     more = len(value) - len(turns)
     return Side(title, tuple(turns), f"{more:,} more turns; the row has them" if more else "")
 

@@ -68,6 +68,17 @@ def test_a_conversation_is_its_turns_with_thoughts_folded_and_fields_shown(tmp_p
     assert "no content: null" in words(html)
 
 
+def test_what_was_thought_may_stand_in_a_field_of_its_own() -> None:
+    turns = side(
+        "", [say("assistant", "4", reasoning_content="two and two"), say("assistant", "", reasoning_content="")], ""
+    ).turns
+    assert [[(part.kind, part.shown) for part in turn.parts] for turn in turns] == [
+        [("thought", "two and two"), ("said", "4")],
+        [("thought", "")],
+    ]
+    assert [turn.fields for turn in turns] == [(), ()]
+
+
 def test_a_rollout_is_prompt_and_completion_with_its_figures(tmp_path: Path) -> None:
     columns = {
         "prompt": MESSAGES, "completion": pl.String(), "reward": pl.Float32(), "advantage": pl.Float64(), "finish_reason": pl.String(),
