@@ -96,11 +96,16 @@ def _question(path: Path, number: int, line: str) -> Question:
     except json.JSONDecodeError:
         raise problem from None
     match found:
-        case {"query": str(query), "choices": [_, _, *_] as texts, "gold": int(gold)} if all(
-            isinstance(text, str) and text for text in texts
-        ) and 0 <= gold < len(texts):
+        case {"query": str(query), "choices": [_, _, *_] as texts, "gold": int(gold)} if (
+            _usable([query, *texts]) and all(texts) and 0 <= gold < len(texts)
+        ):
             return Question(path.name.removesuffix(".jsonl"), query, tuple(texts), gold)
     raise problem
+
+
+def _usable(texts: Sequence[object]) -> bool:
+    """Texts, and such that have a UTF-8: JSON may hold half a character."""
+    return all(isinstance(text, str) and not any("\ud800" <= character <= "\udfff" for character in text) for text in texts)
 
 
 def choices(model: Transformer, tokenizer: Tokenizer, questions: Sequence[Question]) -> Result:

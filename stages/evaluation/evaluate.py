@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from models.tokenizer.load import load
 from pydantic import Field
 
 from models.formats.pretrained import load_model
+from models.tokenizer.load import load
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.transformer import Transformer
 from stages.compute import Compute, compute_of
@@ -158,7 +158,7 @@ def _memorisation(inputs: Mapping[str, Any], model: Transformer, tokenizer: Toke
     seen, unseen = documents.training(inputs, drawn, config.seed), documents.held_out(inputs, drawn, config.seed)
     assert seen is not None
     assert unseen is not None
-    return memorisation(model, tokenizer, seen, unseen, config.memorisation, config.seed)
+    return memorisation(model, tokenizer, seen, unseen, config.memorisation)
 
 
 def kept(folder: Path, name: str, task: Callable[[], Result]) -> Result:

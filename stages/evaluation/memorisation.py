@@ -1,9 +1,9 @@
-"""Memorisation (Carlini et al. 2022, "Quantifying Memorization Across Neural Language Models", section 3): given the tokens that stand
-before them in a page, does the model write the page's next tokens by heart?
+"""Memorisation (Carlini et al. 2022, "Quantifying Memorization Across Neural Language Models", section 3): given the beginning of a page
+as it stood in training, does the model write the page's next tokens by heart?
 
-In: pages of the training text, and unseen pages. From a place in each page, drawn by the seed, `prompt_tokens` are given behind the
-token that begins a document, and `continuation_tokens` are written greedily. Unseen pages tell how much of that is no memory: what is
-on every page of a site, or easy to guess. Out: `memorisation.parquet`, a row per page:
+In: pages of the training text, and unseen pages. The first `prompt_tokens` of each are given, and as many as `continuation_tokens` are
+written greedily. Unseen pages tell how much of that is no memory: what many pages say, or what is easy to guess. Out:
+`memorisation.parquet`, a row per page:
 
 | column | type | meaning |
 |---|---|---|
@@ -22,7 +22,6 @@ Measured for both sets: the share of extractable pages, and the means of `verbat
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,8 +48,8 @@ ROWS: dict[str, pl.DataType] = {
     "longest_run": pl.Int64(),
     "logprob": pl.Float64(),
 }
-CHARACTERS = 200_000
-"""Of a page that are looked at."""
+CHARACTERS = 64
+"""Of a page that are read for every token that is needed: as long as any token."""
 
 
 class MemorisationConfig(Config):
@@ -59,7 +58,7 @@ class MemorisationConfig(Config):
     pages: int = Field(100, ge=0)
     """Pages of each set, drawn by the seed; 0 = all."""
     prompt_tokens: int = Field(50, ge=1)
-    """Tokens of the page that are given (Carlini et al.: 50 to 500)."""
+    """Tokens of the page that are given, from its beginning (Carlini et al.: 50 to 500)."""
     continuation_tokens: int = Field(50, ge=1)
     """Tokens that are to be written (Carlini et al.: 50)."""
 
@@ -68,7 +67,7 @@ class MemorisationConfig(Config):
 class Passage:
     id: str
     prompt: list[int]
-    """Without the token that begins a document."""
+    """Without the token that begins the document."""
     continuation: list[int]
 
 
@@ -78,7 +77,6 @@ def memorisation(
     training: Sequence[Document],
     unseen: Sequence[Document],
     config: MemorisationConfig,
-    seed: int,
 ) -> Result:
     needed = 1 + config.prompt_tokens + config.continuation_tokens
     if needed > model.shape.context:
@@ -89,7 +87,7 @@ def memorisation(
     measures: list[list[Measure]] = []
     tables = []
     for name, documents in (("training", training), ("unseen", unseen)):
-        passages = cut(tokenizer, documents, config, seed)
+        passages = cut(tokenizer, documents, config)
         if not passages:
             raise NotMeasured(
                 f"none of {len(documents)} {name} pages has the {needed - 1} tokens of a prompt and its continuation; lower "
@@ -101,17 +99,13 @@ def memorisation(
     return Result([*measures[0], *measures[1], *both], {"memorisation": pl.concat(tables)})
 
 
-def cut(tokenizer: Tokenizer, documents: Sequence[Document], config: MemorisationConfig, seed: int) -> list[Passage]:
-    """A passage of each page that is long enough, up to `pages` of them."""
-    size = config.prompt_tokens + config.continuation_tokens
-    passages: list[Passage] = []
-    for document, ids in zip(documents, tokenizer.encode_batch([one.text[:CHARACTERS] for one in documents]), strict=True):
-        if len(ids) >= size and (not config.pages or len(passages) < config.pages):
-            drawn = int.from_bytes(hashlib.sha256(f"{seed} {document.id}".encode()).digest()[:8])
-            first = drawn % (len(ids) - size + 1)
-            middle = first + config.prompt_tokens
-            passages.append(Passage(document.id, ids[first:middle], ids[middle : first + size]))
-    return passages
+def cut(tokenizer: Tokenizer, documents: Sequence[Document], config: MemorisationConfig) -> list[Passage]:
+    """The beginnings of the pages that are long enough, up to `pages` of them."""
+    middle, end = config.prompt_tokens, config.prompt_tokens + config.continuation_tokens
+    texts = [one.text[: CHARACTERS * end] for one in documents]
+    encoded = zip(documents, tokenizer.encode_batch(texts), strict=True)
+    passages = [Passage(one.id, ids[:middle], ids[middle:end]) for one, ids in encoded if len(ids) >= end]
+    return passages[: config.pages or None]
 
 
 def continued(model: Transformer, tokenizer: Tokenizer, name: str, passages: Sequence[Passage]) -> pl.DataFrame:

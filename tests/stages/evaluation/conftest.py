@@ -1,9 +1,7 @@
 """A small country, a tokenizer of its pages, and a model that has read them until it knew them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
 import pytest
 import torch
 
@@ -14,46 +12,26 @@ from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.loss import cross_entropy
 from models.transformer.shape import Shape
 from models.transformer.transformer import Transformer
-from stages.evaluation.facts import QUESTIONS, Fact
-from stages.simulation.world import FACTS, build, facts
+from stages.evaluation.facts import QUESTIONS
+from stages.evaluation.prompted import HEAD
+from stages.simulation.world import FACTS
 from stages.stage import Input
 from storage.shards import encode
+from tests.stages.evaluation.country import Country, a_country
 
 CONTEXT = 96
 
 
-@dataclass(frozen=True)
-class Country:
-    table: pl.DataFrame
-    facts: list[Fact]
-    pages: dict[str, str]
-    """Subject -> a page that states its facts in the plain words."""
-    unread: dict[str, str]
-    """Pages about another country."""
-
-
-def country_of(seed: int) -> pl.DataFrame:
-    return facts(build(seed, people=8, towns=4, rivers=3)).filter(pl.col("attribute") != "km")
-
-
-def pages_of(table: pl.DataFrame) -> dict[str, str]:
-    return {
-        str(name): " ".join(rows["sentence"])
-        for (name,), rows in table.filter(pl.col("subject") != "").group_by("subject", maintain_order=True)
-    }
-
-
 @pytest.fixture(scope="session")
 def country() -> Country:
-    table = country_of(7)
-    return Country(table, [Fact(*row) for row in table.iter_rows()], pages_of(table), pages_of(country_of(8)))
+    return a_country()
 
 
 @pytest.fixture(scope="session")
 def tokenizer(country: Country, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     folder = tmp_path_factory.mktemp("tokenizer")
-    texts = [*country.pages.values(), *country.unread.values(), *QUESTIONS.values()] * 4
-    for name, content in bytelevel.train(texts, 420).items():
+    texts = [*country.pages.values(), *country.unread.values(), *QUESTIONS.values(), HEAD, "Question: Answer:"] * 4
+    for name, content in bytelevel.train(texts, 512).items():
         (folder / name).write_bytes(content)
     return load(folder)
 
@@ -77,6 +55,8 @@ def learnt(country: Country, tokenizer: Tokenizer, fresh: Transformer) -> Transf
     longest = max(map(len, rows))
     ids = torch.tensor([row + [tokenizer.pad] * (longest - len(row)) for row in rows])
     targets = torch.tensor([row[1:] + [-1] * (longest - len(row)) for row in rows])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # tensors this small gain nothing from more
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2, betas=(0.9, 0.95), weight_decay=0.0)
     steps = 120
     for step in range(steps):
@@ -85,6 +65,7 @@ def learnt(country: Country, tokenizer: Tokenizer, fresh: Transformer) -> Transf
         optimizer.zero_grad()
         (total / count).backward()
         optimizer.step()
+    torch.set_num_threads(threads)
     return model.eval()
 
 

@@ -95,7 +95,7 @@ def test_a_crawl_without_facts_is_refused(tmp_path: Path, write: Callable[[Path]
 
 
 def test_a_sentence_that_does_not_name_its_subject_is_refused() -> None:
-    with pytest.raises(Problem, match="the sentence 'He lives in X.', which does not name 'Al'"):
+    with pytest.raises(Problem, match=r"the sentence 'He lives in X\.', which does not name 'Al'"):
         attributes([Fact("person", "Al", "town", "X", "He lives in X.", False)])
 
 
