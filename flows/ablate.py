@@ -13,7 +13,6 @@ from prefect import flow
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from pydantic import Field, field_validator
 
-from flows.compute import Compute
 from flows.corpus import CorpusSettings, Filter, extracted, filtered
 from flows.curve import address
 from flows.identity import Dataset, Given
@@ -23,6 +22,7 @@ from flows.run import Mechanics, Parameters, Run, open_run
 from stages.ablation.compare import COMPARE, CompareConfig
 from stages.ablation.hold_out import HOLD_OUT, HoldOutConfig
 from stages.ablation.validation import VALIDATION, ValidationConfig
+from stages.compute import Compute
 from stages.corpus.clusters import CLUSTERS
 from stages.corpus.minhash import SIGNATURES
 from stages.corpus.simulate import SIMULATE, SimulateConfig

@@ -10,11 +10,11 @@ from prefect.runtime import flow_run
 from pydantic import Field
 from rich.markup import escape
 
-from flows.compute import Compute
 from flows.identity import Dataset, Given
 from flows.notify import on_end
 from flows.run import Mechanics, Parameters, Run, open_run
 from flows.stored import stored
+from stages.compute import Compute
 from stages.evaluation.evaluate import EVALUATE_BASE, EvaluateBaseConfig
 from stages.pretraining.pretrain import PRETRAIN, PretrainConfig
 from stages.tokens.pack import PACK, PackConfig

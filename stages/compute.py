@@ -30,6 +30,10 @@ class Compute(BaseModel):
     checkpoint_steps: int = Field(default=0, ge=0)
     """Write a checkpoint every so many steps; 0: not by steps."""
 
+    def given(self) -> dict[str, str]:
+        """As a flow hands it to a stage."""
+        return {name: str(value).lower() for name, value in self.model_dump(mode="json").items()}
+
     @property
     def threads_each(self) -> int:
         """Of one process."""
