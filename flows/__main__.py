@@ -14,6 +14,7 @@ from flows.commands.doctor import doctor
 from flows.commands.lineage import lineage
 from flows.commands.run import run
 from flows.commands.show import show
+from flows.commands.tokens import tokens
 from flows.commands.up import up
 from flows.commands.upkeep import gc, verify
 from flows.commands.why import why
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (demo, run, up, show, why, lineage, verify, gc, doctor):
+for command in (demo, run, up, show, why, tokens, lineage, verify, gc, doctor):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

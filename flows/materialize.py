@@ -44,7 +44,8 @@ def materialize(
     """The artifact of `stage` over `docs` and what else it needs by name. Raises Problem or StageError; what is done stays done."""
     given = given or {}
     if stage.shape == "whole" and docs is not None:
-        docs, given = None, {"docs": docs, **given}  # an input like any other: a snapshot of it, not the rows of one shard
+        given = {"docs": docs, **given}  # an input like any other: a snapshot of it, not the rows of one shard
+        docs = None
     recipe = recipe_of(stage, config, docs, given)
     inputs = {
         name: reference(value)

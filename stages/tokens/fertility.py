@@ -43,6 +43,8 @@ UNSPACED = ("bo", "dz", "ja", "km", "lo", "my", "th", "wuu", "yue", "zh")
 """Languages, as lid.176 calls them, that put no spaces between words."""
 SHOWN = 200
 """Rows of `longest`."""
+NAMED = 40
+"""Tokens that the report names."""
 _BATCH = 64  # texts encoded at a time
 
 
@@ -88,7 +90,7 @@ def _fertility(measured: pl.DataFrame) -> pl.DataFrame:
             (pl.col("spaced_tokens") / words).alias("tokens_per_word"),
         )
         .select(list(FERTILITY))
-        .cast(dict(FERTILITY))
+        .cast(pl.Schema(FERTILITY))
     )
 
 
@@ -102,3 +104,27 @@ def _longest(tokenizer: Tokenizer, counts: np.ndarray) -> pl.DataFrame:
 def _unused(tokenizer: Tokenizer, counts: np.ndarray) -> float:
     normal = np.array([kind == "normal" for _, kind in tokenizer.pieces()])
     return float(np.mean(counts[normal] == 0))
+
+
+def markdown(title: str, fitted: Fit) -> str:
+    """For a person: the table by language, and the longest tokens that are words."""
+    rows = [
+        f"| {one['language']} | {one['documents']:,} | {one['bytes']:,} | {one['tokens']:,} | {one['bytes_per_token']:.2f} "
+        f"| {'' if one['tokens_per_word'] is None else format(one['tokens_per_word'], '.2f')} |"
+        for one in fitted.fertility.to_dicts()
+    ]
+    words = [piece.strip() for piece in fitted.longest["piece"] if any(letter.isalpha() for letter in piece)][:NAMED]
+    return "\n".join(
+        [
+            f"# {title}",
+            "",
+            "| language | documents | bytes | tokens | bytes per token | tokens per word |",
+            "|---|--:|--:|--:|--:|--:|",
+            *rows,
+            "",
+            f"Longest tokens with a letter: {', '.join(f'`{word}`' for word in words) or 'none'}.",
+            "",
+            f"{fitted.unused:.1%} of the tokens are in none of these documents.",
+            "",
+        ]
+    )

@@ -16,6 +16,7 @@ from storage.shards import encode
 from storage.store import Store
 
 ROWS = {"id": pl.String(), "number": pl.Int64()}
+DOCUMENTS = {"id": pl.String(), "text": pl.String()}
 
 
 class NoConfig(Config):
@@ -83,6 +84,7 @@ def _slow(docs: pl.DataFrame, config: Config, sides: object) -> pl.DataFrame:
 
 
 NUMBERS = Stage("numbers", 1, run=_squares, config=NoConfig, adds=ROWS)
+TEXTS = Stage("texts", 1, run=_squares, config=NoConfig, adds=DOCUMENTS)
 BELOW = Stage("below", 1, run=_below, config=BelowConfig, needs=ROWS, signals={"twice": pl.Int64()}, filters=True)
 SQUARES = Stage("squares", 1, run=_squares, config=NoConfig, needs=ROWS, adds={"square": pl.Int64()})
 MARKED = Stage("marked", 1, run=_marked, config=NoConfig, shape="whole")
@@ -109,6 +111,12 @@ def numbers(made: Context, files: dict[str, list[int]]) -> Dataset:
         frame = pl.DataFrame({"id": [f"{path}:{value}" for value in values], "number": values}, schema=ROWS)
         rows[f"digest of {path} {values}"] = (path, frame)
     return sources(made, NUMBERS, NoConfig(), rows)
+
+
+def texts(made: Context, values: list[str]) -> Dataset:
+    """A dataset of documents, in one shard."""
+    frame = pl.DataFrame({"id": [f"doc-{n}" for n in range(len(values))], "text": values}, schema=DOCUMENTS)
+    return sources(made, TEXTS, NoConfig(), {"digest of texts": ("texts.jsonl", frame)})
 
 
 def files_of(store: Store) -> dict[str, bytes]:

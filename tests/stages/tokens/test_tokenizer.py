@@ -75,6 +75,11 @@ def test_the_artifact_holds_the_tokenizer_its_pieces_and_how_it_fits(kind: Any, 
     assert stats["longest_token_bytes"] == longest["bytes"][0] > 5
     assert longest["count"].max() > 0
 
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert report.startswith(f"# {kind}, 330 tokens from {stats['documents']} documents (")
+    assert f"| all | {stats['held_out_documents']} | {fertility['bytes'][0]:,} |" in report
+    assert f"`{longest['piece'][0].strip()}`" in report
+
 
 def test_the_figures_are_those_of_the_texts() -> None:
     class Letters:
@@ -179,7 +184,7 @@ def test_every_file_is_the_same_whatever_the_threads_the_hash_seed_and_the_shard
         return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in out.rglob("*.*")}
 
     first = digests(one, tmp_path / "first", "1", "1")
-    assert len(first) == 5 + 6
+    assert len(first) == 6 + 7
     assert digests(one, tmp_path / "second", "3", "2") == first
     assert digests(other, tmp_path / "third", "2", "3") == first
 
