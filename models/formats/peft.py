@@ -131,7 +131,8 @@ def _targets(file: Stored, names: Mapping[str, str], folder: Path) -> tuple[str,
 
 def _shapes(model: Transformer, path: str, rank: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Of A and B."""
-    outputs, inputs = model.get_parameter(f"{path}.weight").shape
+    weight: Any = model.get_submodule(path).weight
+    outputs, inputs = weight.shape
     return (rank, inputs), (outputs, rank)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from models.formats.configuration import Architecture, architecture_of, config_of, shape_of
 from models.formats.names import Foreign, foreign_tensors
 from models.formats.tensors import SINGLE, Stored, read_json, stored
+from models.transformer.lora import adapted
 from models.transformer.shape import Shape
 from models.transformer.transformer import Transformer
 from models.unusable import Unusable
@@ -111,7 +112,14 @@ def save_model(
     pad: int | None,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Write config.json, generation_config.json and model.safetensors; the same model gives the same bytes."""
+    """Write config.json, generation_config.json and model.safetensors; the same model gives the same bytes.
+
+    Raises Unusable for a model with adapters.
+    """
+    if any(True for _ in adapted(model)):
+        raise Unusable(
+            "the model has adapters, for which this format has no place; merge them first, or save them alone in PEFT's"
+        )
     architecture = architecture_of(model.shape)
     state = {name: weight.detach().to("cpu", dtype) for name, weight in model.state_dict().items()}
     tensors = {one.name: _join(one, state).contiguous() for one in foreign_tensors(model.shape, architecture)}

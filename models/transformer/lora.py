@@ -51,31 +51,35 @@ class Lora:
 
 
 class Adapted(nn.Module):
-    """A Linear with its adapter; `weight` and `bias` are those of the Linear, under the same names."""
+    """A Linear with its adapter. Like one it has `weight`, `bias` and `forward`: whatever reads the weight gets W + (alpha / rank) B A."""
 
     def __init__(self, linear: Linear, rank: int, alpha: float) -> None:
         super().__init__()
         self.rank = rank
         self.alpha = alpha
         self.scale = alpha / rank
-        self.weight = linear.weight
+        self.frozen = linear.weight
+        """W, [O, I]."""
         self.bias = linear.bias
         outputs, inputs = linear.weight.shape
         self.lora_a = nn.Parameter(torch.empty(rank, inputs, device=linear.weight.device))
         self.lora_b = nn.Parameter(torch.zeros(outputs, rank, device=linear.weight.device))
         nn.init.uniform_(self.lora_a, -(inputs**-0.5), inputs**-0.5)
 
+    @property
+    def weight(self) -> Tensor:
+        return self.frozen + self.scale * (self.lora_b @ self.lora_a)
+
     def forward(self, x: Tensor) -> Tensor:
         kind = x.dtype
-        out = F.linear(x, self.weight.to(kind), None if self.bias is None else self.bias.to(kind))
+        out = F.linear(x, self.frozen.to(kind), None if self.bias is None else self.bias.to(kind))
         return out + self.scale * F.linear(F.linear(x, self.lora_a.to(kind)), self.lora_b.to(kind))
 
     def merged(self) -> Linear:
-        outputs, inputs = self.weight.shape
+        outputs, inputs = self.frozen.shape
         with torch.device("meta"):
             linear = Linear(inputs, outputs, self.bias is not None)
-        with torch.no_grad():
-            linear.weight = nn.Parameter(self.weight + self.scale * (self.lora_b @ self.lora_a))
+        linear.weight = nn.Parameter(self.weight.detach())
         linear.bias = self.bias
         return linear
 

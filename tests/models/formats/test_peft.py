@@ -143,9 +143,13 @@ def test_what_cannot_be_written_or_read_says_so(tmp_path: Path) -> None:
         save_adapter(random_model(QWEN3), tmp_path)
     with pytest.raises(Unusable, match=r"q, k and v are one matrix c_attn"):
         save_adapter(with_adapter(GPT2, Lora(targets=("q",))), tmp_path)
+    with pytest.raises(Unusable, match="the model has adapters, for which this format has no place; merge them first"):
+        saved(with_adapter(QWEN3, Lora()), tmp_path)
     with pytest.raises(Unusable, match=r"adapter_config.json is missing"):
         load_adapter(random_model(QWEN3), tmp_path)
     save_adapter(with_adapter(QWEN3, Lora()), tmp_path)
+    with pytest.raises(Unusable, match="has adapters already; merge them"):
+        load_adapter(with_adapter(QWEN3, Lora()), tmp_path)
     (tmp_path / TENSORS).write_bytes((tmp_path / TENSORS).read_bytes()[:-9])
     with pytest.raises(Unusable, match="cut short or damaged"):
         load_adapter(random_model(QWEN3), tmp_path)

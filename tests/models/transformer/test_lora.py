@@ -6,7 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from models.transformer.generate import Request, generate
 from models.transformer.lora import Lora, adapt, adapted, adapter_state, load_adapter_state, merge
+from models.transformer.sampling import Sampling
 from models.transformer.shape import Experts, Shape
 from models.transformer.transformer import Transformer
 from models.unusable import Unusable
@@ -83,6 +85,29 @@ def test_only_the_adapters_learn() -> None:
     assert losses[-1] < losses[0]
     moved = {name for name, weight in model.named_parameters() if not torch.equal(weight, before[name])}
     assert moved == set(adapter_state(model))
+
+
+def test_whoever_reads_the_weight_of_an_adapted_matrix_gets_that_of_the_merged_one() -> None:
+    model = random_model()
+    plain = model.blocks[0].attention.k.weight.detach().clone()
+    adapt(model, Lora(rank=2))
+    filled(model)
+    read = model.blocks[0].attention.k.weight.detach().clone()
+    assert (read - plain).abs().max() > 0.1
+    merge(model)
+    assert torch.equal(model.blocks[0].attention.k.weight, read)
+
+
+def test_generation_uses_what_the_adapters_have_learnt() -> None:
+    model = random_model()
+    request = Request([3, 5, 7], max_new_tokens=8, sampling=Sampling(temperature=0))
+    before = generate(model, [request])[0].tokens
+    adapt(model, Lora(rank=2))
+    filled(model)
+    adapted_tokens = generate(model, [request])[0].tokens
+    merge(model)
+    assert adapted_tokens == generate(model, [request])[0].tokens
+    assert adapted_tokens != before
 
 
 def test_bf16_mathematics_leaves_the_adapters_in_fp32() -> None:
