@@ -1,0 +1,48 @@
+"""The tool `search`: from a query to what an index says about it, short enough for a model's context.
+
+| line | says |
+|---|---|
+| `[1] https://...` | the number by which an answer cites it, and where it is from (without `urls`, only the number) |
+| `Tara lives in Holmford. ...` | the part of the chunk that the query is about |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from models.chat.tools.tool import Tool
+from stages.retrieval.passage import passage
+from stages.retrieval.search import Hit, Index, Method, search
+from stages.retrieval.terms import terms
+
+DESCRIPTION = "finds what a collection of texts says about a question: give words or a question"
+NOTHING = "nothing was found"
+LEAST = 40
+"""Characters of a passage below which it is not worth showing: fewer hits are shown instead."""
+LONGEST_URL = 100
+
+
+def search_tool(index: Index, k: int = 3, method: Method = "hybrid", longest: int = 600, urls: bool = True) -> Tool:
+    """A tool whose result names at most `k` chunks in at most `longest` characters."""
+    return Tool("search", DESCRIPTION, lambda query: result(index, query, search(index, query, k, method), longest, urls))
+
+
+def result(index: Index, query: str, hits: Sequence[Hit], longest: int, urls: bool = True) -> str:
+    """The hits as text, numbered from 1; as many as find room."""
+    heads = [f"[{number}] {shortened(hit.url)}\n" if urls else f"[{number}] " for number, hit in enumerate(hits, 1)]
+    while heads and longest - sum(len(head) + 1 for head in heads) < LEAST * len(heads):
+        heads.pop()
+    if not heads:
+        return NOTHING[:longest]
+    weights = index.keywords.weights(terms(query))
+    lines: list[str] = []
+    room = longest + 1
+    for left, (head, hit) in zip(range(len(heads), 0, -1), zip(heads, hits, strict=False), strict=True):
+        behind = sum(len(other) + 1 for other in heads[len(heads) - left :])
+        lines.append(head + passage(hit.text, weights, (room - behind) // left))
+        room -= len(lines[-1]) + 1
+    return "\n".join(lines)
+
+
+def shortened(url: str) -> str:
+    return url if len(url) <= LONGEST_URL else url[: LONGEST_URL - 3] + "..."
