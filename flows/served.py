@@ -2,6 +2,9 @@
 
     corpus/corpus         by hand, with every parameter in the form
     corpus/nightly        each night over a folder or bucket that grows; only new shards are computed; shipped paused
+    tokenizer/tokenizer   a vocabulary learnt from a corpus
+    pretrain/pretrain     a base model from corpora of the store
+    ablate/ablate         which filter earns its place: the same model on corpora that differ in one thing
     extractor/extractor   a model of the main-text extractor, from pages with gold text
     demo/demo             the made-up web, by hand
     demo/weekly           the whole factory on it, to see that everything still works; shipped paused
@@ -21,11 +24,14 @@ from prefect.flows import Flow
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from flows.ablate import ablate
 from flows.corpus import corpus
 from flows.demo import demo
 from flows.engines.child import follow
 from flows.extractor import extractor
+from flows.pretrain import pretrain
 from flows.server import TAG
+from flows.tokenizer import tokenizer
 
 # Two runs of one flow would only wait for each other's locks: the second one queues instead.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -36,6 +42,9 @@ def deployments(store: str, crawl: str) -> list[RunnerDeployment]:
     return [
         _deployment(corpus, "corpus", {"store": store, "sources": [crawl]}),
         _deployment(corpus, "nightly", {"store": store, "sources": [crawl]}, "0 2 * * *"),
+        _deployment(tokenizer, "tokenizer", {"store": store}),
+        _deployment(pretrain, "pretrain", {"store": store}),
+        _deployment(ablate, "ablate", {"store": store}),
         _deployment(extractor, "extractor", {"store": store}),
         _deployment(demo, "demo", {"store": store}),
         _deployment(demo, "weekly", {"store": store}, "0 4 * * 0"),

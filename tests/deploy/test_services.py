@@ -114,7 +114,7 @@ def lost(up: Up) -> str:
 
 def test_all_flows_are_deployments_of_the_pool_and_schedules_are_paused(up: Up) -> None:
     deployments = up.deployments()
-    assert set(deployments) == {"corpus", "nightly", "extractor", "demo", "weekly"}
+    assert set(deployments) == {"corpus", "nightly", "tokenizer", "pretrain", "ablate", "extractor", "demo", "weekly"}
     for one in deployments.values():
         assert (one["work_pool_name"], one["pull_steps"]) == ("winnow", [])
         assert one["global_concurrency_limit"]["limit"] == 1
@@ -122,6 +122,9 @@ def test_all_flows_are_deployments_of_the_pool_and_schedules_are_paused(up: Up) 
     assert {name: [one["active"] for one in deployments[name]["schedules"]] for name in deployments} == {
         "corpus": [],
         "nightly": [False],
+        "tokenizer": [],
+        "pretrain": [],
+        "ablate": [],
         "extractor": [],
         "demo": [],
         "weekly": [False],
