@@ -89,7 +89,7 @@ def run_shard(task: ShardTask) -> list[File]:
 def run_rows(task: ShardTask) -> pl.DataFrame:
     """The stage's output for the task's rows, not written."""
     docs = task_rows(task)
-    sides = {name: _open_side(task.store, side) for name, side in task.sides.items()}
+    sides = {name: open_side(task.store, side) for name, side in task.sides.items()}
     frame: pl.DataFrame = pl.concat([task.stage.run(batch, task.config, sides) for batch in _batches(task, docs)])
     if task.stage.filters and task.stage.shape == "shard" and frame.height != docs.height:
         raise ValueError(f"{task.stage.name} gave {frame.height} rows for {docs.height}; a filter tags and never drops")
@@ -135,7 +135,7 @@ def run_whole(task: WholeTask) -> tuple[list[File], dict[str, Any]]:
     What a stage keeps for itself, such as checkpoints, lies in files or folders whose names begin with a dot: the next attempt finds
     them, and they are no part of the artifact. Outputs of an attempt that died are gone before the next one begins.
     """
-    inputs = {name: _open_side(task.store, given) for name, given in task.inputs.items()}
+    inputs = {name: open_side(task.store, given) for name, given in task.inputs.items()}
     origins: dict[str, str | None] = {}
     for given in task.inputs.values():
         if isinstance(given, Artifact):
@@ -188,7 +188,7 @@ def _outputs(out: Path) -> list[str]:
     return [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
 
 
-def _open_side(store: Store, side: Any) -> Any:
+def open_side(store: Store, side: Any) -> Any:
     if isinstance(side, Shard):
         return read_shard(store, side.folder, side.file)
     if isinstance(side, Artifact):

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from models.chat.conversation import ASSISTANT, SEARCH, SYSTEM, TOOL, USER, Call, Message
 from models.chat.tools.tool import Tool
 from stages.retrieval.passage import passage
 from stages.retrieval.search import Hit, Index, Method, search
 from stages.retrieval.terms import terms
 
-DESCRIPTION = "finds what a collection of texts says about a question: give words or a question"
+DESCRIPTION = "finds texts about it"
 NOTHING = "nothing was found"
 LEAST = 40
 """Characters of a passage below which it is not worth showing: fewer hits are shown instead."""
@@ -24,7 +25,9 @@ LONGEST_URL = 100
 
 def search_tool(index: Index, k: int = 3, method: Method = "hybrid", longest: int = 600, urls: bool = True) -> Tool:
     """A tool whose result names at most `k` chunks in at most `longest` characters."""
-    return Tool("search", DESCRIPTION, lambda query: result(index, query, search(index, query, k, method), longest, urls))
+    return Tool(
+        "search", "query", DESCRIPTION, lambda query: result(index, query, search(index, query, k, method), longest, urls)
+    )
 
 
 def result(index: Index, query: str, hits: Sequence[Hit], longest: int, urls: bool = True) -> str:
@@ -42,6 +45,12 @@ def result(index: Index, query: str, hits: Sequence[Hit], longest: int, urls: bo
         lines.append(head + passage(hit.text, weights, (room - behind) // left))
         room -= len(lines[-1]) + 1
     return "\n".join(lines)
+
+
+def looked_up(question: str, found: str, system: str = "") -> tuple[Message, ...]:
+    """A conversation in which the question has been searched for, and the assistant now has the result to answer from."""
+    asked = (Message(USER, question), Message(ASSISTANT, call=Call(SEARCH, question)), Message(TOOL, found))
+    return (Message(SYSTEM, system), *asked) if system.strip() else asked
 
 
 def shortened(url: str) -> str:

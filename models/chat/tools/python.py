@@ -24,9 +24,7 @@ WALL_SECONDS = 20.0
 """Elapsed time that a call may take: far more than the CPU time it is allowed, for machines that are busy."""
 
 START = "import sys; sys.path.insert(0, sys.argv[1]); from models.chat.tools.worker import serve; serve()"
-DESCRIPTION = (
-    'computes an expression: numbers, text, + - * / // % **, and functions such as sqrt(2), count("text", "t"), spell("word")'
-)
+DESCRIPTION = "computes, as in 2 * 3, count('owl', 'w') or spell('owl')"
 
 
 class Died(Exception):
@@ -116,4 +114,4 @@ class Python:
 
 def python_tool(python: Python) -> Tool:
     """The tool that asks this process."""
-    return Tool("python", DESCRIPTION, python.evaluate)
+    return Tool("python", "expression", DESCRIPTION, python.evaluate)

@@ -1,4 +1,4 @@
-"""A tool: a name, a line for the model, and a function from text to text. A tool that fails gives a readable result.
+"""A tool: a name, a line for the model that may call it, and a function from text to text. A tool that fails gives a readable result.
 
 Who generates stops where a model ends a call, gives the call's text to `call` and puts what comes back into the context as text: it is
 tokenized as a user's words are, so that no reserved token can come from a tool.
@@ -6,7 +6,7 @@ tokenized as a user's words are, so that no reserved token can come from a tool.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 LONGEST_ARGUMENT = 1_000
@@ -20,9 +20,16 @@ ERROR = "error: "
 @dataclass(frozen=True)
 class Tool:
     name: str
+    argument: str
+    """What it is given: one word, for the system message."""
     description: str
-    """One line, for the system message of a conversation that has the tool."""
+    """A few words, for the system message."""
     run: Callable[[str], str]
+
+
+def listing(tools: Sequence[Tool]) -> str:
+    """The lines of a system message by which a model knows its tools."""
+    return "\n".join(f"{tool.name}({tool.argument}): {tool.description}" for tool in tools)
 
 
 def call(tool: Tool, argument: str, longest: int = LONGEST_RESULT) -> str:
