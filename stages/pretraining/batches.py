@@ -23,6 +23,8 @@ class Batch:
     """[B, T]: the token that follows each; IGNORED where that is padding."""
     mask: Tensor | None
     """[B, 1, T, T] bool, True = may look; None: at everything before."""
+    positions: Tensor | None = None
+    """[B, T]; None: 0 .. T-1."""
 
 
 def batches(

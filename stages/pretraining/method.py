@@ -1,6 +1,6 @@
 """Pretraining as a method of the training loop: next-token prediction over packed rows, watched by validation rows and samples.
 
-B rows, T positions, L layers, E experts.
+B rows, T positions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,14 @@ from torch import nn
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.ceiling import matmul_ceiling
 from models.transformer.counting import flops_per_token
-from models.transformer.experts import load_figures
 from models.transformer.loss import cross_entropy
-from models.transformer.train import Loss, Row, Watcher
+from models.transformer.train import Loss, Row
 from models.transformer.transformer import Transformer
 from models.transformer.world import World
 from stages.compute import Compute
 from stages.pretraining.batches import Batch, batches, share
+from stages.pretraining.expert_load import ExpertLoad
+from stages.pretraining.metrics import due
 from stages.pretraining.micro import micro_rows
 from stages.pretraining.pretrain import PretrainConfig
 from stages.pretraining.progress import Progress
@@ -56,7 +57,7 @@ class Pretraining:
         self.ceiling = float(world.total(mine))
         self.drawn = 0
         self.samples: list[Sample] = []
-        self.experts: list[tuple[int, int, int, float]] = []
+        self.experts = ExpertLoad()
 
     def batches(self, step: int) -> Sequence[Batch]:
         tokens, used = self.rows.training(self.drawn, self.config.rows)
@@ -74,12 +75,13 @@ class Pretraining:
 
     def observe(self, step: int, seconds: float) -> Row:
         row: Row = {}
+        look = due(step, self.config.validation_every, self.steps)
         if step:
             row["mfu"] = self.config.rows * self.rows.row_length * self.position_flops / seconds / self.ceiling
-            row |= self._expert_figures(step)
-        if _due(step, self.config.validation_every, self.steps):
+            row |= self.experts.figures(self.model, self.world, step, look)
+        if look:
             row |= validate(self.model, self._validation(), self.bytes_V, self.world)
-        if self.world.rank == 0 and self.config.prompts and _due(step, self.config.samples_every, self.steps):
+        if self.world.rank == 0 and self.config.prompts and due(step, self.config.samples_every, self.steps):
             config = self.config
             written = write_samples(
                 self.model, self.tokenizer, step, config.prompts, config.sample_tokens, config.temperature, config.seed
@@ -93,33 +95,9 @@ class Pretraining:
         mine = share(len(tokens), self.world)
         return batches(tokens[mine], used[mine], self.micro, self.start, self.world.device)
 
-    def _expert_figures(self, step: int) -> Row:
-        load_LE = self.model.take_load()
-        if load_LE is None:
-            return {}
-        load_LE = self.world.total(load_LE)
-        if _due(step, self.config.validation_every, self.steps):
-            share_LE = load_LE.double() / load_LE.sum(-1, keepdim=True)
-            self.experts += [
-                (step, layer, expert, one) for layer, row in enumerate(share_LE.tolist()) for expert, one in enumerate(row)
-            ]
-        figures = load_figures(load_LE)
-        return {"expert_highest": figures.highest, "expert_lowest": figures.lowest, "expert_entropy": figures.entropy}
-
     def state(self) -> dict[str, Any]:
-        return {"drawn": self.drawn, "samples": self.samples, "experts": [list(one) for one in self.experts]}
+        return {"drawn": self.drawn, "samples": self.samples, "experts": self.experts.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.drawn, self.samples = state["drawn"], state["samples"]
-        self.experts = [(step, layer, expert, one) for step, layer, expert, one in state["experts"]]
-
-    def watcher(self) -> Watcher:
-        """Rank 0 tells; the others are quiet."""
-        if self.world.rank:
-            return Watcher()
-        progress = self.progress
-        return Watcher(progress.say, progress.row, lambda rows: progress.again(rows, self.samples))
-
-
-def _due(step: int, every: int, last: int) -> bool:
-    return step in (0, last) or bool(every and step % every == 0)
+        self.experts.restore(state["experts"])

@@ -1,6 +1,6 @@
 """The tables that a training leaves: metrics, samples, the load of experts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -33,8 +33,12 @@ EXPERTS: dict[str, pl.DataType] = {
 }
 
 
-def metrics_table(rows: Sequence[Row], mixture: bool) -> pl.DataFrame:
-    columns = METRICS | (MIXTURE if mixture else {})
+def due(step: int, every: int, last: int) -> bool:
+    """Whether a look that is taken every so many steps (0: not in between) is taken after `step`."""
+    return step in (0, last) or bool(every and step % every == 0)
+
+
+def metrics_table(rows: Sequence[Row], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     return pl.DataFrame(
         {name: pl.Series([row.get(name) for row in rows], dtype=pl.Float64()).cast(dtype) for name, dtype in columns.items()}
     )

@@ -10,11 +10,11 @@
 import json
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.transformer.train import Row
+from models.transformer.train import Row, Watcher
 
 FILE = ".progress.jsonl"
 PAUSE = 1.0  # seconds between two lines
@@ -51,6 +51,10 @@ class Progress:
             if place % stride == 0 or "validation_loss" in row:
                 self._write(done=int(row["step"]), total=self.total, unit="steps", text="", metrics=row)
         self.samples(samples)
+
+    def watcher(self, rank: int, samples: Callable[[], Sequence[Mapping[str, Any]]]) -> Watcher:
+        """Rank 0 tells; the others are quiet. `samples`: those so far."""
+        return Watcher() if rank else Watcher(self.say, self.row, lambda rows: self.again(rows, samples()))
 
     def _text(self, row: Row) -> str:
         parts = [f"{name} {row[key]:.3f}" for name, key in (("loss", "loss"), ("validation", "validation_loss")) if key in row]

@@ -38,7 +38,7 @@ def validate(model: Transformer, batches: Iterable[Batch], bytes_V: Tensor, worl
     sums = torch.zeros(4, dtype=torch.float64, device=world.device)
     with torch.no_grad():
         for batch in batches:
-            hidden = model.hidden(batch.tokens, mask=batch.mask)
+            hidden = model.hidden(batch.tokens, batch.positions, batch.mask)
             losses_BT = token_losses(hidden, model.output_weight, batch.targets).double()
             sizes_BT = bytes_V[batch.targets.clamp_min(0)]
             supervised_BT = batch.targets != IGNORED
