@@ -13,12 +13,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.corpus import CorpusSettings, make_corpus
+from flows.floors import BASE, hold
 from flows.notify import on_end
 from flows.pretrain import BaseSettings, make_base
 from flows.profiles import effective
 from flows.run import Mechanics, open_run
 from stages.corpus.assess import ASSESS, AssessConfig
 from stages.corpus.simulate import SIMULATE, SimulateConfig
+from stages.evaluation.evaluate import EVALUATE_BASE
 from stages.pretraining.pretrain import PretrainConfig
 from stages.tokens.pack import PackConfig
 from stages.tokens.tokenize import TokenizeConfig
@@ -96,8 +98,16 @@ def demo(parameters: DemoParameters) -> dict[str, Any]:
         if p.until == "base":
             run.stage(TOKENIZER, p.other_tokenizer, label="other_tokenizer", docs=corpus)
             make_base(run, p, {"corpus": corpus}, crawl=crawl)
+            if as_shipped(p):
+                hold(BASE, run.made[EVALUATE_BASE.name].snapshot.stats, run.bar.console)
         run.bar.console.print(where_next(run.store, p.store, assessed.snapshot.folder), highlight=False, soft_wrap=True)
         return run.summary()
+
+
+def as_shipped(p: DemoParameters) -> bool:
+    """Whether every setting that changes the outcome is the demo's own."""
+    free = {*Mechanics.model_fields, "lists", "compute"}
+    return p.model_dump(exclude=free) == DemoSettings().model_dump(exclude=free)
 
 
 def show_report(report: str, console: Console) -> None:

@@ -21,7 +21,7 @@ from flows.engines.ray import RayEngine
 from flows.identity import Dataset, Given
 from flows.materialize import Context, explained, materialize
 from flows.progress import Event
-from flows.watch import Watch
+from flows.watch import Watch, artifact_key
 from stages.stage import Config, Stage
 from storage.locks import lock
 from storage.runs import RunRecord
@@ -135,7 +135,7 @@ class Run:
                 return  # nothing was worth watching
             if artifact is None:
                 artifact = create_progress_artifact(
-                    progress=0.0, key=f"progress-{stage.replace('_', '-')}", description=f"{stage}: {total:,} {unit}"
+                    progress=0.0, key=artifact_key(f"progress {name}"), description=f"{stage}: {total:,} {unit}"
                 )
             if now - shown > 2.0 or done == total:
                 said = f"{stage}: {done:,} of {total:,} {unit}" + (f", {text}" if text else "")

@@ -1,5 +1,6 @@
 """A training while it runs, in Prefect: the loss curve as an image and what the model writes, brought up to date in place."""
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,11 @@ from flows.progress import Event
 PAUSE = 10.0  # seconds between two updates of the pictures
 SHOWN = ("loss", "validation_loss")
 """Metrics in nats that share one picture."""
+
+
+def artifact_key(name: str) -> str:
+    """`name` as Prefect wants the keys of its artifacts: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 class Watch:
@@ -49,7 +55,7 @@ class Watch:
             with get_client(sync_client=True) as client:
                 client.update_artifact(self._artifacts[what], ArtifactUpdate(data=data))
             return
-        key = f"{self.stage.replace('_', '-')}-{what}"
+        key = artifact_key(f"{self.stage} {what}")
         if what == "loss":
             made = create_image_artifact(image_url=data, key=key, description=f"{self.stage}: loss")
         else:

@@ -17,7 +17,6 @@ from flows.parameters import parameters
 from flows.server import TAG, prefect_api, settle_environment
 from storage.problem import Problem
 
-
 FLOWS = {
     "corpus": "your own crawl to clean text",
     "tokenizer": "a vocabulary learnt from a corpus",
