@@ -148,10 +148,10 @@ class _Run:
 
     def resume(self) -> None:
         """From the newest whole checkpoint, which every process reads."""
-        if self.world.rank == 0:
-            self.checkpoints.load(self.watcher.say)  # one process sweeps away what is damaged before the others look
-        self.world.wait()
-        content = self.checkpoints.load(self.watcher.say)
+        content = self.checkpoints.load(self.watcher.say) if self.world.rank == 0 else None
+        self.world.wait()  # rank 0 sweeps away what is damaged before the others look
+        if self.world.rank:
+            content = self.checkpoints.load(self.watcher.say)
         if content is None:
             return
         self.model.load_state_dict(content["model"])
