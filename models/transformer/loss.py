@@ -50,6 +50,12 @@ def _chunks(hidden_ND: Tensor, weight_VD: Tensor) -> Iterator[slice]:
     return (slice(first, first + step) for first in range(0, len(hidden_ND), step))
 
 
+def _room(kept: dict[str, Tensor], name: str, size: tuple[int, ...], like: Tensor) -> Tensor:
+    if name not in kept:
+        kept[name] = like.new_empty(size)
+    return kept[name][: size[0]]
+
+
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
@@ -60,24 +66,28 @@ class _Fused(torch.autograd.Function):
         nll = torch.zeros((), dtype=wide, device=hidden_ND.device)
         hidden_grad_ND = torch.empty_like(hidden_ND)
         weight_grad_VD = torch.zeros(weight.shape, dtype=wide, device=weight.device)
+        kept: dict[
+            str, Tensor
+        ] = {}  # a chunk's numbers are written over the last chunk's: fresh memory would cost more than the sums
         for rows in _chunks(hidden_ND, weight):
             chunk_MD = hidden_ND[rows]
             supervised_M1 = (targets_N[rows] != IGNORED)[:, None]
             at_M1 = targets_N[rows].clamp_min(0)[:, None]
-            logits_MV = chunk_MD @ weight.T
-            error_MV = torch.softmax(logits_MV, -1, dtype=wide)
+            size = (len(chunk_MD), len(weight))
+            logits_MV = torch.mm(chunk_MD, weight.T, out=_room(kept, "logits", size, weight))
+            wide_MV = logits_MV if wide == logits_MV.dtype else _room(kept, "wide", size, nll).copy_(logits_MV)
+            error_MV = torch.softmax(wide_MV, -1, out=_room(kept, "error", size, nll))
             # The likeliest token's probability is 1 / sum of exp(logit - highest logit): no second pass for the sum.
-            log_sum_M1 = logits_MV.amax(-1, keepdim=True).to(wide) - error_MV.amax(-1, keepdim=True).log()
-            nll += ((log_sum_M1 - logits_MV.gather(-1, at_M1)) * supervised_M1).sum()
+            log_sum_M1 = wide_MV.amax(-1, keepdim=True) - error_MV.amax(-1, keepdim=True).log()
+            nll += ((log_sum_M1 - wide_MV.gather(-1, at_M1)) * supervised_M1).sum()
             error_MV.scatter_add_(-1, at_M1, error_MV.new_full((1, 1), -1).expand_as(at_M1))
-            error_MV = error_MV if error_MV.dtype == logits_MV.dtype else logits_MV.copy_(error_MV)
-            torch.mm(error_MV, weight, out=hidden_grad_ND[rows])
-            hidden_grad_ND[rows] *= supervised_M1
+            error_MV = error_MV if wide == logits_MV.dtype else logits_MV.copy_(error_MV)
+            hidden_grad_ND[rows] = torch.mm(error_MV, weight) * supervised_M1
             chunk_MD = chunk_MD * supervised_M1
             if wide == error_MV.dtype:
                 weight_grad_VD.addmm_(error_MV.T, chunk_MD)
             else:
-                weight_grad_VD += error_MV.T @ chunk_MD
+                weight_grad_VD += torch.mm(error_MV.T, chunk_MD, out=_room(kept, "grad", weight.shape, weight))
         ctx.save_for_backward(hidden_grad_ND, weight_grad_VD)
         return nll
 
