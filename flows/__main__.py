@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from flows.commands.ask import ask
 from flows.commands.bench import bench
 from flows.commands.demo import demo
 from flows.commands.doctor import doctor
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (demo, run, up, show, why, tokens, lineage, verify, gc, doctor):
+for command in (demo, run, up, show, why, tokens, ask, lineage, verify, gc, doctor):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

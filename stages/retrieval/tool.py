@@ -32,19 +32,25 @@ def search_tool(index: Index, k: int = 3, method: Method = "hybrid", longest: in
 
 def result(index: Index, query: str, hits: Sequence[Hit], longest: int, urls: bool = True) -> str:
     """The hits as text, numbered from 1; as many as find room."""
-    heads = [f"[{number}] {shortened(hit.url)}\n" if urls else f"[{number}] " for number, hit in enumerate(hits, 1)]
-    while heads and longest - sum(len(head) + 1 for head in heads) < LEAST * len(heads):
-        heads.pop()
+    heads = headings(hits, longest, urls)
     if not heads:
         return NOTHING[:longest]
     weights = index.keywords.weights(terms(query))
     lines: list[str] = []
     room = longest + 1
-    for left, (head, hit) in zip(range(len(heads), 0, -1), zip(heads, hits, strict=False), strict=True):
-        behind = sum(len(other) + 1 for other in heads[len(heads) - left :])
-        lines.append(head + passage(hit.text, weights, (room - behind) // left))
+    for place, head in enumerate(heads):
+        rest = sum(len(other) + 1 for other in heads[place:])
+        lines.append(head + passage(hits[place].text, weights, (room - rest) // (len(heads) - place)))
         room -= len(lines[-1]) + 1
     return "\n".join(lines)
+
+
+def headings(hits: Sequence[Hit], longest: int, urls: bool = True) -> list[str]:
+    """What stands before the passage of each hit that finds room in `longest` characters."""
+    heads = [f"[{number}] {shortened(hit.url)}\n" if urls else f"[{number}] " for number, hit in enumerate(hits, 1)]
+    while heads and longest - sum(len(head) + 1 for head in heads) < LEAST * len(heads):
+        heads.pop()
+    return heads
 
 
 def looked_up(question: str, found: str, system: str = "") -> tuple[Message, ...]:

@@ -1,7 +1,6 @@
 from collections.abc import Sequence
 
 import pytest
-import torch
 
 from models.chat.conversation import Call
 from models.chat.generated import generated
@@ -13,8 +12,7 @@ from models.tokenizer.reserved import PYTHON, PYTHON_END, RESULT, RESULT_END, SE
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.generate import Request, generate
 from models.transformer.sampling import GREEDY
-from models.transformer.shape import Shape
-from models.transformer.transformer import Transformer
+from tests.models.chat.tools.walking import walking
 
 PYTHON_TOOL = Tool("python", "expression", "computes", evaluate)
 
@@ -73,7 +71,7 @@ def test_the_engine_puts_the_result_in_and_goes_on(tokenizer: Tokenizer) -> None
     assert len(walk) == len(set(walk))
     ends = tokenizer.special[RESULT_END]
     following = dict(zip(walk, [*walk[1:], walk[0]], strict=True)) | {ends: tokenizer.special[TURN_END]}
-    [done] = generate(successor(tokenizer.size, following), [
+    [done] = generate(walking(tokenizer.size, following), [
         Request(walk[:1], 40, GREEDY, stops=[tokenizer.special[TURN_END]], answer=answering([PYTHON_TOOL], tokenizer))
     ])  # fmt: skip
     assert done.tokens == [*walk[1:], *result("3", tokenizer), tokenizer.special[TURN_END]]
@@ -83,21 +81,6 @@ def test_the_engine_puts_the_result_in_and_goes_on(tokenizer: Tokenizer) -> None
         ("assistant", "", Call("python", "3")), ("tool", "3", None)
     ]  # fmt: skip
     assert read.finished
-
-
-def successor(vocab: int, following: dict[int, int]) -> Transformer:
-    width = vocab + (-vocab) % 8
-    model = Transformer(
-        Shape(vocab=vocab, width=width, layers=1, heads=1, kv_heads=1, head_width=8, hidden=8, context=128, tied=False)
-    )
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.zero_()
-        model.embedding.weight[:, :vocab] = torch.eye(vocab)
-        for token, after in following.items():
-            model.output_weight[after, token] = 1.0
-    return model
 
 
 def test_what_ends_no_call_costs_little(tokenizer: Tokenizer) -> None:
