@@ -128,7 +128,7 @@ def _read(path: Path, row: int, size: int) -> pl.DataFrame:
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(path, str(error)) from error
     if dict(shard.schema) != PACKED or shard.is_empty() or (shard["tokens"].list.len() != row).any():
-        raise _damaged(path, f"expected rows of {row} tokens and the columns {', '.join(PACKED)}")
+        raise _damaged(path, f"its rows are not {row} tokens long, or a column has another type")
     tokens = shard["tokens"].explode()
     if not tokens.is_between(0, size - 1).all():
         raise _damaged(path, f"it holds ids that are not below {size}, the size of the vocabulary")
@@ -141,6 +141,9 @@ def _counts(path: Path) -> tuple[int, int]:
         footer = pq.read_metadata(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(path, str(error)) from error
+    missing = sorted(PACKED.keys() - footer.schema.to_arrow_schema().names)
+    if missing:
+        raise _damaged(path, f"it has no column {', '.join(missing)}")
     groups = [footer.row_group(n) for n in range(footer.num_row_groups)]
     columns = [group.column(n) for group in groups for n in range(group.num_columns)]
     return footer.num_rows, sum(one.num_values for one in columns if one.path_in_schema.startswith("document_starts"))

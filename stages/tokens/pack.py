@@ -230,7 +230,8 @@ def _line(name: str, split: str, tally: Tally, row: int) -> tuple[Any, ...]:
 
 
 def _padding(tallies: list[Tally], row: int) -> float:
-    return 1 - sum(tally.used for tally in tallies) / max(1, sum(tally.rows for tally in tallies) * row)
+    places = sum(tally.rows for tally in tallies) * row
+    return 1 - sum(tally.used for tally in tallies) / places if places else 0.0
 
 
 def _stats(tallies: Mapping[tuple[str, str], Tally], row: int) -> dict[str, Any]:
