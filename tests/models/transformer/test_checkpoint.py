@@ -90,7 +90,7 @@ def test_a_checkpoint_cannot_carry_code(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     checkpoints = at(tmp_path)
     checkpoints.save(1, {"model": Evil()})
-    with pytest.raises(Exception, match="[Ww]eights.only"):
+    with pytest.raises(Exception, match=r"[Ww]eights.only"):
         checkpoints.load(lambda text: None)
     assert not (tmp_path / "evil").exists()
 

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -21,7 +22,7 @@ def test_a_cosine_schedule_falls_to_its_floor() -> None:
     assert rates[9:11] == [1.0, 1.0]
     assert rates[55] == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 2)) / 2)
     assert rates[100] == pytest.approx(0.1)
-    assert all(later <= earlier for earlier, later in zip(rates[9:], rates[10:], strict=False))
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates[9:]))
 
 
 def test_there_may_be_no_warmup_and_no_decay_and_a_single_step() -> None:

@@ -64,6 +64,14 @@ def kill_at(out: Path, step: int, pause: float, rank: int, over: threading.Event
         time.sleep(0.001)
 
 
+def kill_while_writing(out: Path, over: threading.Event) -> None:
+    """SIGKILL as soon as there is half a checkpoint."""
+    while not over.is_set():
+        if any((out / ".checkpoints").glob(".partial-*")):
+            os.kill(int((out / ".job/pid-0").read_text()), signal.SIGKILL)
+            return
+
+
 def killed_often(
     inputs: dict[str, Input],
     out: Path,
@@ -115,6 +123,33 @@ def test_a_job_that_is_killed_at_any_moment_ends_as_one_that_is_not(tmp_path: Pa
     assert sum("goes on from step" in text for text in said) == 4
     steps = pl.read_parquet(out / "metrics.parquet")["step"].to_list()
     assert steps == list(range(61))
+
+
+@pytest.mark.slow
+def test_a_job_that_is_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(tmp_path: Path) -> None:
+    inputs = world(tmp_path)
+    settings = config("dense", dtype="fp32", steps=200)
+    pretrain(inputs, tmp_path / "whole", settings)
+    out = tmp_path / "killed"
+    pretrain(inputs, out, config("dense", dtype="fp32", steps=1))  # so that there is a folder to look into
+    for path in (out / ".checkpoints").iterdir():
+        path.unlink()
+    left: list[bool] = []
+    while not any(left) and len(left) < 5:
+        over = threading.Event()
+        killer = threading.Thread(target=kill_while_writing, args=(out, over))
+        killer.start()
+        try:
+            with pytest.raises(Problem, match="SIGKILL"):
+                pretrain(inputs, out, settings, checkpoint_steps=3)
+        finally:
+            over.set()
+            killer.join()
+        left.append(any((out / ".checkpoints").glob(".partial-*")))
+    assert any(left)
+    pretrain(inputs, out, settings)
+    assert outputs(out) == outputs(tmp_path / "whole")
+    assert not any((out / ".checkpoints").glob(".partial-*"))
 
 
 @pytest.mark.slow
