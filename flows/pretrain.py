@@ -17,6 +17,7 @@ from flows.stored import stored
 from stages.compute import Compute
 from stages.evaluation.evaluate import EVALUATE_BASE, EvaluateBaseConfig
 from stages.pretraining.pretrain import PRETRAIN, PretrainConfig
+from stages.stage import Input
 from stages.tokens.pack import PACK, PackConfig
 from stages.tokens.tokenize import TOKENIZE, TokenizeConfig
 from stages.tokens.tokenizer import TOKENIZER, TokenizerConfig
@@ -81,7 +82,9 @@ def make_base(
     """The steps. `crawl`: the simulated one, whose facts the model is asked about."""
     first = next(iter(corpora.values()))
     pieces = tokenizer or run.stage(TOKENIZER, p.tokenizer, docs=first)
-    evaluations: dict[str, Given] = {"evaluations": Path(p.evaluations)} if p.evaluations else {}
+    exams = Path(p.evaluations)  # a lone file with its name, which whoever asks why a text was dropped is told
+    named: Given = Input(exams.parent, (exams.name,)) if exams.is_file() else exams
+    evaluations: dict[str, Given] = {"evaluations": named} if p.evaluations else {}
     tokens: dict[str, Given] = {}
     for name, docs in corpora.items():
         label = TOKENIZE.name if len(corpora) == 1 else f"{TOKENIZE.name}_{name}"
