@@ -30,8 +30,8 @@ from models.unusable import Unusable
 
 SHARED = 2048
 """Longest row that holds several continuations: its mask has this many squared entries."""
-LOGITS = 1 << 24
-"""Logits at a time (64 MB in fp32)."""
+LOGITS = 1 << 22
+"""Logits at a time (16 MB in fp32)."""
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -70,7 +70,7 @@ class Row:
         return len(self.context) + sum(len(continuation) - 1 for continuation in self.continuations)
 
 
-def score(model: Transformer, requests: Sequence[Request], batch_tokens: int = 8192) -> list[Score]:
+def score(model: Transformer, requests: Sequence[Request], batch_tokens: int = 4096) -> list[Score]:
     """A score for each request. `batch_tokens`: most positions of a batch, padding included (a single row may have more).
 
     Raises Unusable for an empty context or continuation, and for a continuation that is longer than the model's context.

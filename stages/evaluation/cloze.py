@@ -5,7 +5,7 @@ In: the facts of the simulated crawl. Out: `cloze.parquet`, a row per fact:
 | column | type | meaning |
 |---|---|---|
 | kind, subject, attribute | string | what is asked |
-| withheld | bool | no page has this very sentence: who completes it knows the fact, not the sentence |
+| part | string | withheld: no page has this very sentence, so who completes it knows the fact and not the sentence; seen: the other facts of the same attributes; others: of attributes without withheld sentences (towns, roads) |
 | prompt | string | what all candidates begin with |
 | answer | string | the likeliest value |
 | expected | string | the true one |
@@ -15,8 +15,8 @@ In: the facts of the simulated crawl. Out: `cloze.parquet`, a row per fact:
 | candidates | i64 | values to choose from: all that the attribute has in this world |
 
 The choice is by the sum of the log-probabilities of the tokens behind the last one that all candidates share, so that articles
-("an owl") and what follows the value count. Measured: the share of right answers, of sentences that were seen and withheld, together
-and by attribute; chance is one over the number of candidates, and the note tells what always naming the commonest value would reach.
+("an owl") and what follows the value count. Measured: the share of right answers, by part and by attribute; chance is one over the number
+of candidates, and the note tells what always naming the commonest value would reach.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pydantic import Field
 
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.transformer import Transformer
-from stages.evaluation.facts import Attribute, Fact, attributes, sample
+from stages.evaluation.facts import PARTS, Attribute, Fact, attributes, sample
 from stages.evaluation.likelihood import alternatives, best, scored
 from stages.evaluation.measures import Measure, Result, share
 from stages.stage import Config
@@ -37,7 +37,7 @@ ROWS: dict[str, pl.DataType] = {
     "kind": pl.String(),
     "subject": pl.String(),
     "attribute": pl.String(),
-    "withheld": pl.Boolean(),
+    "part": pl.String(),
     "prompt": pl.String(),
     "answer": pl.String(),
     "expected": pl.String(),
@@ -68,7 +68,7 @@ def cloze(model: Transformer, tokenizer: Tokenizer, facts: Sequence[Fact], confi
         choice, truth = best(totals), values.index(fact.value)
         rows.append(
             (
-                *(fact.kind, fact.subject, fact.attribute, fact.withheld),
+                *(fact.kind, fact.subject, fact.attribute, about[fact.attribute].part(fact)),
                 tokenizer.decode(requests[0].context),
                 *(values[choice], fact.value, choice == truth),
                 *(totals[choice], totals[truth]),
@@ -82,15 +82,12 @@ def cloze(model: Transformer, tokenizer: Tokenizer, facts: Sequence[Fact], confi
 
 def _measures(table: pl.DataFrame, about: dict[str, Attribute]) -> list[Measure]:
     measures = []
-    for withheld, part in ((True, "withheld"), (False, "seen")):
-        mine = table.filter(pl.col("withheld") == withheld)
-        if mine.is_empty():
-            continue
-        measures.append(_accuracy(mine, part, about))
-        for name in about:
-            some = mine.filter(pl.col("attribute") == name)
-            if some.height:
-                measures.append(_accuracy(some, f"{part}: {name}", about))
+    for part in PARTS:
+        mine = table.filter(pl.col("part") == part)
+        names = [name for name in about if name in mine["attribute"]]
+        if names:
+            measures.append(_accuracy(mine, part, about))
+        measures += [_accuracy(mine.filter(pl.col("attribute") == name), f"{part}: {name}", about) for name in names]
     return measures
 
 

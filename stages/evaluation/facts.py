@@ -19,6 +19,9 @@ from stages.stage import Input
 from storage.problem import Problem
 from storage.shards import read_parquet
 
+PARTS = ("withheld", "seen", "others")
+"""Facts whose plain sentence no page has; the other facts of the same attributes; attributes of which no sentence is withheld."""
+
 QUESTIONS = {
     "town": "Where does {0} live?",
     "job": "What work does {0} do?",
@@ -60,6 +63,8 @@ class Attribute:
     """Value -> the sentence, with places for the names."""
     majority: float
     """Share of facts that have the commonest value."""
+    withheld: bool
+    """Whether some of its sentences are withheld."""
 
     @property
     def values(self) -> list[str]:
@@ -68,6 +73,10 @@ class Attribute:
     @property
     def chance(self) -> float:
         return 1 / len(self.templates)
+
+    def part(self, fact: Fact) -> str:
+        """Of which part of the facts: what is seen is compared with what is withheld in the same attributes."""
+        return ("withheld" if fact.withheld else "seen") if self.withheld else "others"
 
     def sentences(self, fact: Fact) -> list[str]:
         """What would be said of the fact's subject, value by value; of its own value, what is said."""
@@ -107,7 +116,7 @@ def attributes(facts: Sequence[Fact]) -> dict[str, Attribute]:
             templates.setdefault(fact.value, _template(fact))
         majority = Counter(fact.value for fact in mine).most_common(1)[0][1] / len(mine)
         if len(templates) > 1:
-            found[name] = Attribute(name, dict(sorted(templates.items())), majority)
+            found[name] = Attribute(name, dict(sorted(templates.items())), majority, any(fact.withheld for fact in mine))
     return found
 
 

@@ -19,7 +19,8 @@ Out: `in_context.parquet`, a row per question, form and number of examples:
 | cut | i64 | tokens of the prompt that did not fit into the model's context, dropped on the left |
 
 The same questions at every number; fewer examples are the last of more. No example has the value that is asked for: who merely repeats
-one is wrong. Measured: the share of right answers, chosen among all values of the attribute by the sum of their log-probabilities.
+one is wrong. Measured: the share of right answers, chosen among all values of the attribute by the sum of their log-probabilities, and the
+mean log-probability of the true one, which moves before the choices do.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from models.transformer.score import Request
 from models.transformer.transformer import Transformer
 from stages.evaluation.facts import Attribute, Fact, attributes
 from stages.evaluation.likelihood import alternatives, best, scored
-from stages.evaluation.measures import Measure, NotMeasured, Result, share
+from stages.evaluation.measures import Measure, NotMeasured, Result, mean, share
 from stages.stage import Config
 
 Form = Literal["question", "pair"]
@@ -104,7 +105,12 @@ def in_context(model: Transformer, tokenizer: Tokenizer, facts: Sequence[Fact], 
             )
         )
     table = pl.DataFrame(rows, schema=ROWS, orient="row")
-    return Result([_measure(table, about, form, count) for form in FORMS for count in config.examples], {"in_context": table})
+    measures = [one for form in FORMS for count in config.examples for one in _measures(table, about, form, count)]
+    return Result(measures, {"in_context": table})
+
+
+def part(form: Form, count: int) -> str:
+    return f"{form}, {count} example{'' if count == 1 else 's'}"
 
 
 def draw(
@@ -145,9 +151,12 @@ def _requests(tokenizer: Tokenizer, queries: Sequence[Query], about: dict[str, A
     return sets
 
 
-def _measure(table: pl.DataFrame, about: dict[str, Attribute], form: Form, count: int) -> Measure:
+def _measures(table: pl.DataFrame, about: dict[str, Attribute], form: Form, count: int) -> list[Measure]:
     mine = table.filter((pl.col("form") == form) & (pl.col("examples") == count))
     chance = sum(about[name].chance for name in mine["attribute"]) / mine.height
     cut = int((mine["cut"] > 0).sum())
     note = f"{cut} prompts longer than the context lost their beginning" if cut else None
-    return share("in_context", "accuracy", mine["right"].to_list(), f"{form}, {count} examples", chance, note)
+    return [
+        share("in_context", "accuracy", mine["right"].to_list(), part(form, count), chance, note),
+        mean("in_context", "expected_logprob", mine["expected_logprob"].to_list(), part(form, count), "nats, of the true value"),
+    ]

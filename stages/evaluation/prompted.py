@@ -13,24 +13,26 @@ Out: `prompted.parquet`, a row per question with the whole transcript:
 | column | type | meaning |
 |---|---|---|
 | subject, attribute | string | what is asked |
-| withheld | bool | no page has the very sentence that is expected |
+| part | string | withheld, seen or others, as in `cloze.py` |
 | prompt | string | as the model reads it |
 | answer | string | what the model wrote, greedily, to the end of the line |
-| expected | string | the fact's plain sentence |
-| right | bool | the answer is the sentence; case, white space and a full stop aside |
-| named | bool | the true value stands in the answer, as a word |
+| named | string | the first of the attribute's values that stands in the answer, as a word; null without one |
+| expected | string | the true value |
+| right | bool | `named` is the true value, and the first name in the answer, if there is one, is the subject's |
+| as_shown | bool | the answer is the fact's plain sentence, as the examples show it; case, white space and a full stop aside |
 | logprob | f64 | of what the model wrote, nats |
 | finished | bool | it came to an end by itself |
 
-Measured: the shares of `right` (exact match) and `named`; of all questions, and of seen and withheld sentences apart. Chance is that of
-naming a value of the attribute blindly.
+A base model answers in whatever words it has read, so what is judged is the value that it names: `exact_match` is the share of right
+ones, of all questions and by part; chance is that of naming a value of the attribute blindly. `as_shown` is the share of answers in the
+form of the examples.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 from pydantic import Field
@@ -39,7 +41,7 @@ from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.generate import Request, generate
 from models.transformer.sampling import GREEDY
 from models.transformer.transformer import Transformer
-from stages.evaluation.facts import Attribute, Fact, attributes
+from stages.evaluation.facts import PARTS, Attribute, Fact, attributes
 from stages.evaluation.likelihood import beginning
 from stages.evaluation.measures import Measure, NotMeasured, Result, share
 from stages.stage import Config
@@ -50,12 +52,13 @@ BETWEEN = "\n\n"
 ROWS: dict[str, pl.DataType] = {
     "subject": pl.String(),
     "attribute": pl.String(),
-    "withheld": pl.Boolean(),
+    "part": pl.String(),
     "prompt": pl.String(),
     "answer": pl.String(),
+    "named": pl.String(),
     "expected": pl.String(),
     "right": pl.Boolean(),
-    "named": pl.Boolean(),
+    "as_shown": pl.Boolean(),
     "logprob": pl.Float64(),
     "finished": pl.Boolean(),
 }
@@ -89,18 +92,21 @@ def prompted(model: Transformer, tokenizer: Tokenizer, facts: Sequence[Fact], co
         return "\n" in tokenizer.decode(tokens[-1:])
 
     requests = [Request(ids, config.max_tokens, GREEDY, stops=tokenizer.stops, stop_when=over) for ids in encoded]
+    subjects = {
+        kind: {name for fact in facts if fact.kind == kind for name in fact.names} for kind in {fact.kind for fact in facts}
+    }
     rows = []
     for fact, prompt, completion in zip(asked, prompts, generate(model, requests), strict=True):
         answer = tokenizer.decode(completion.tokens).split("\n")[0].strip()
+        named, right = judge(answer, fact, about[fact.attribute].values, subjects[fact.kind])
         rows.append(
             (
-                *(fact.subject, fact.attribute, fact.withheld, prompt, answer, fact.sentence),
-                *(plain(answer) == plain(fact.sentence), names(answer, fact.value)),
-                *(sum(completion.logprobs), completion.finish_reason == "stop"),
+                *(fact.subject, fact.attribute, about[fact.attribute].part(fact), prompt, answer, named, fact.value),
+                *(right, plain(answer) == plain(fact.sentence), sum(completion.logprobs), completion.finish_reason == "stop"),
             )
         )
     table = pl.DataFrame(rows, schema=ROWS, orient="row")
-    parts = {"all": table, "seen": table.filter(~pl.col("withheld")), "withheld": table.filter("withheld")}
+    parts = {"all": table} | {part: table.filter(pl.col("part") == part) for part in PARTS}
     measures = [one for part, mine in parts.items() if mine.height for one in _measures(mine, about, part)]
     return Result(measures, {"prompted": table})
 
@@ -126,13 +132,22 @@ def plain(text: str) -> str:
     return " ".join(text.casefold().split()).rstrip(".")
 
 
-def names(answer: str, value: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", answer, re.IGNORECASE) is not None
+def judge(answer: str, fact: Fact, values: Iterable[str], subjects: Iterable[str]) -> tuple[str | None, bool]:
+    """The value that the answer names, and whether it is right: the true one, said of the subject and not of another one."""
+    named = first(answer, values)
+    return named, named == fact.value and first(answer, subjects) in (None, *fact.names)
+
+
+def first(answer: str, words: Iterable[str]) -> str | None:
+    """Which of the words comes first in the answer, as a whole word; case aside."""
+    known = {word.casefold(): word for word in words}
+    found = re.search(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(known)))})(?!\w)", answer.casefold())
+    return None if found is None else known[found[0]]
 
 
 def _measures(table: pl.DataFrame, about: dict[str, Attribute], part: str) -> list[Measure]:
     chance = sum(about[name].chance for name in table["attribute"]) / table.height
     return [
         share("prompted", "exact_match", table["right"].to_list(), part, chance),
-        share("prompted", "named", table["named"].to_list(), part, chance),
+        share("prompted", "as_shown", table["as_shown"].to_list(), part),
     ]

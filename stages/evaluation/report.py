@@ -8,11 +8,13 @@ from typing import Any
 
 import polars as pl
 
+from stages.evaluation import in_context
 from stages.evaluation.measures import Measure, Result
 
 SHOWN = 3
 """Right answers shown of each kind, and as many wrong ones."""
 TEXT = ("bits_per_byte", "loss", "perplexity", "bytes_per_token")
+DIGITS = {"perplexity": 2, "longest_run": 1, "expected_logprob": 2}
 WIDTH = 160
 """Characters of a text that are shown."""
 
@@ -57,7 +59,7 @@ def _lines(about: About, results: Mapping[str, Result], missing: Mapping[str, st
 
 def _text(result: Result) -> Iterator[str]:
     yield "\n## How well it predicts text\n"
-    yield "Bits that it needs for a byte of text: the fewer, the better it knows what comes next. 8 is no knowledge at all.\n"
+    yield "Bits that it needs for a byte of text, which is stored in 8: the fewer, the better it knows what comes next.\n"
     yield from _table(
         ["text", "bits per byte", "loss", "perplexity", "bytes per token", "documents"],
         [
@@ -77,7 +79,7 @@ def _cloze(result: Result) -> Iterator[str]:
     yield "\n## What it knows of its world\n"
     yield (
         "Every fact's plain sentence, completed by the likeliest of all values. No page has a *withheld* sentence: who completes it has "
-        "learnt the fact from other words.\n"
+        "learnt the fact from other words. *Seen*: the other facts of the same attributes. *Others*: attributes without withheld sentences.\n"
     )
     yield from _table(
         ["sentences", "right", "chance", "always the commonest", "facts"],
@@ -87,46 +89,46 @@ def _cloze(result: Result) -> Iterator[str]:
         ],
     )
     table = result.tables["cloze"]
-    for title, rows in (("Right", table.filter("right")), ("Wrong", table.filter(~pl.col("right")))):
+    yield ""
+    for title, rows in (("right", table.filter("right")), ("wrong", table.filter(~pl.col("right")))):
         for row in _some(rows):
             wrong = "" if row["right"] else f"; true is **{row['expected']}**, at place {row['rank']} of {row['candidates']}"
-            yield f"\n{title}: {row['prompt']} ... **{row['answer']}**{wrong}"
+            begun = row["prompt"].rpartition(". ")[2]
+            yield f"- {title}: {_short(begun)} ... **{_short(row['answer'])}**{wrong}"
 
 
 def _in_context(result: Result) -> Iterator[str]:
     yield "\n## What it learns from examples in the prompt\n"
     yield (
         "The likeliest of all values behind a question, after so many solved examples: as *question* "
-        "(`Question: Where does Zolek live? Answer:`) and as *pair* (`Zolek:`), where the examples alone show what is asked.\n"
+        "(`Question: Where does Zolek live? Answer:`) and as *pair* (`Zolek:`), where the examples alone show what is asked. *True value*: "
+        "mean log-probability, in nats.\n"
     )
     table = result.tables["in_context"]
     forms, counts = table["form"].unique(maintain_order=True).to_list(), table["examples"].unique(maintain_order=True).to_list()
-    by_part = {one.part: one for one in result.measures}
-    yield from _table(
-        ["examples", *forms, "chance"],
-        [
-            [f"{count}", *map(_value, mine), f"{mine[0].chance:.3f}"]
-            for count in counts
-            for mine in [[by_part[f"{form}, {count} examples"] for form in forms]]
-        ],
-    )  # fmt: skip
+    found = {(one.part, one.metric): one for one in result.measures}
+    rows = []
+    for count in counts:
+        mine = [found[in_context.part(form, count), metric] for form in forms for metric in ("accuracy", "expected_logprob")]
+        rows.append([f"{count}", *map(_value, mine), f"{mine[0].chance:.3f}"])
+    yield from _table(["examples", *(f"{form}{what}" for form in forms for what in ("", ": true value")), "chance"], rows)
 
 
 def _prompted(result: Result) -> Iterator[str]:
     yield "\n## An assistant by prompt alone\n"
     yield (
-        "A few solved questions, one open one, and the model goes on. *Exact*: the answer is the fact's plain sentence. *Named*: the true "
-        "value stands in the answer.\n"
+        "A few solved questions, one open one, and the model goes on. *Right*: the first value that it names is the true one, about the one who "
+        "was asked about. *As shown*: in the very words of the examples.\n"
     )
     yield from _table(
-        ["questions", "exact", "named", "chance", "n"],
-        [[part, _of(mine, "exact_match"), _of(mine, "named"), f"{mine[0].chance:.3f}", f"{mine[0].n}"] for part, mine in _parts(result.measures)],
+        ["questions", "right", "as shown", "chance", "n"],
+        [[part, _of(mine, "exact_match"), _of(mine, "as_shown"), f"{mine[0].chance:.3f}", f"{mine[0].n}"] for part, mine in _parts(result.measures)],
     )  # fmt: skip
     table = result.tables["prompted"]
     yield f"\nOne whole transcript:\n\n```\n{table['prompt'][0]} {table['answer'][0]}\n```\n"
     for row in [*_some(table.filter("right")), *_some(table.filter(~pl.col("right")))]:
         question = row["prompt"].rpartition("Question: ")[2].removesuffix(" Answer:")
-        verdict = "right" if row["right"] else f"expected: {row['expected']}"
+        verdict = "right" if row["right"] else f"true is {row['expected']}"
         yield f"- {question} **{_short(row['answer'])}** ({verdict})"
 
 
@@ -168,7 +170,7 @@ def _of(measures: Sequence[Measure], metric: str) -> str:
 
 
 def _value(one: Measure) -> str:
-    digits = 1 if one.metric in ("perplexity", "longest_run") else 3
+    digits = DIGITS.get(one.metric, 3)
     interval = "" if one.low is None or one.high is None else f" [{one.low:.{digits}f}, {one.high:.{digits}f}]"
     return f"{one.value:.{digits}f}{interval}"
 

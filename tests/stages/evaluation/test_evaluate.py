@@ -150,6 +150,7 @@ def test_faulty_inputs_show_before_anything_is_computed(inputs: dict[str, Any], 
     assert not (out / DONE).exists()
 
 
+@pytest.mark.slow
 def test_the_stage_runs_as_a_job_and_its_problems_come_back(inputs: dict[str, Any], tmp_path: Path) -> None:
     compute = {"device": "cpu", "threads": "1", "processes": "2"}
     given = {name: inputs[name] for name in ("model", "crawl")} | {"compute": compute}

@@ -47,6 +47,13 @@ def test_chance_and_the_commonest_value_are_those_of_the_table() -> None:
     assert (town.chance, town.majority) == (1 / counts.height, counts["count"].max() / 160)  # type: ignore[operator]
 
 
+def test_what_was_seen_is_compared_with_what_is_withheld_in_the_same_attributes() -> None:
+    about = attributes(WORLD)
+    parts = pl.Series([about[fact.attribute].part(fact) for fact in WORLD]).value_counts(sort=True).sort("count")
+    assert dict(parts.iter_rows()) == {"others": 150, "seen": 320, "withheld": 320}
+    assert {fact.attribute for fact in WORLD if about[fact.attribute].part(fact) == "others"} == {"river", "good", "region", "km"}
+
+
 def test_an_attribute_with_one_value_asks_nothing() -> None:
     assert attributes([Fact("person", "A", "town", "X", "A lives in X.", False)] * 2) == {}
 

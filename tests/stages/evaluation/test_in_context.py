@@ -25,7 +25,11 @@ def test_rows_hold_the_prompts_in_both_forms(learnt: Transformer, tokenizer: Tok
         assert asked.endswith(" Answer:" if row["form"] == "question" else ":")
         assert row["right"] == (row["answer"] == row["expected"])
         assert row["logprob"] >= row["expected_logprob"]
-    assert [(one.part, one.n) for one in result.measures[:2]] == [("question, 0 examples", 6), ("question, 1 examples", 6)]
+    assert [(one.part, one.metric, one.n) for one in result.measures[:3]] == [
+        ("question, 0 examples", "accuracy", 6),
+        ("question, 0 examples", "expected_logprob", 6),
+        ("question, 1 example", "accuracy", 6),
+    ]
 
 
 def test_the_same_questions_are_asked_at_every_number_behind_more_and_more_examples(
@@ -66,7 +70,7 @@ def test_the_choice_is_that_of_the_whole_prompt_encoded_at_once(
 
 def test_prompts_longer_than_the_context_are_cut_and_counted(learnt: Transformer, tokenizer: Tokenizer, country: Country) -> None:
     result = in_context(learnt, tokenizer, country.facts, InContextConfig(questions=3, examples=(0, 6)), 0)
-    notes = {one.part: one.note for one in result.measures}
+    notes = {one.part: one.note for one in result.measures if one.metric == "accuracy"}
     assert notes["question, 0 examples"] is None
     assert notes["question, 6 examples"] == "3 prompts longer than the context lost their beginning"
 

@@ -5,7 +5,7 @@ from models.transformer.score import Request, score
 from models.transformer.transformer import Transformer
 from stages.evaluation.facts import Fact
 from stages.evaluation.measures import NotMeasured
-from stages.evaluation.prompted import HEAD, ROWS, PromptedConfig, draw, names, plain, prompted
+from stages.evaluation.prompted import HEAD, ROWS, PromptedConfig, draw, first, judge, plain, prompted
 from tests.stages.evaluation.country import Country
 
 CONFIG = PromptedConfig(questions=10, examples=1, max_tokens=14)
@@ -19,14 +19,15 @@ def test_transcripts_are_kept_and_judged(learnt: Transformer, tokenizer: Tokeniz
     facts = {(fact.subject, fact.attribute): fact for fact in country.facts}
     for row in table.iter_rows(named=True):
         fact = facts[row["subject"], row["attribute"]]
-        assert row["expected"] == fact.sentence
+        assert row["expected"] == fact.value
         assert row["prompt"].startswith(HEAD + "\n\nQuestion: ")
         assert row["prompt"].endswith(f"\n\nQuestion: {fact.question} Answer:")
-        assert row["right"] == (plain(row["answer"]) == plain(fact.sentence))
-        assert row["named"] >= row["right"]
+        assert row["as_shown"] == (plain(row["answer"]) == plain(fact.sentence))
+        assert row["as_shown"] <= row["right"] <= (row["named"] == fact.value)
     parts = {(one.part, one.metric): one for one in result.measures}
-    assert parts["all", "exact_match"].n == parts["seen", "exact_match"].n + parts["withheld", "exact_match"].n == 10
-    assert parts["all", "named"].value == table["named"].sum() / 10
+    assert sum(parts[part, "exact_match"].n for part in ("withheld", "seen", "others")) == parts["all", "exact_match"].n == 10
+    assert parts["all", "exact_match"].value == table["right"].sum() / 10
+    assert parts["all", "as_shown"].value == table["as_shown"].sum() / 10
 
 
 def test_the_answer_is_what_greedy_decoding_writes(learnt: Transformer, tokenizer: Tokenizer, country: Country) -> None:
@@ -52,18 +53,43 @@ def test_examples_are_of_different_attributes_and_no_question_is_about_their_sub
 
 
 @pytest.mark.parametrize(
-    ("answer", "value", "named"),
+    ("answer", "found"),
     [
-        ("Zolek lives in Grobford.", "Grobford", True),
-        ("zolek lives in grobford", "Grobford", True),
-        ("Zolek lives in Grobfordham.", "Grobford", False),
-        ("It is 150 km.", "50", False),
-        ("It is 50 km.", "50", True),
-        ("", "owl", False),
+        ("Zolek lives in Grobford, not in Menport.", "Grobford"),
+        ("menport is where zolek lives", "Menport"),
+        ("Zolek lives in Grobfordham.", None),
+        ("It is 150 km.", None),
+        ("It is 50 km.", "50"),
+        ("", None),
     ],
 )
-def test_a_value_counts_as_named_where_it_stands_as_a_word(answer: str, value: str, named: bool) -> None:
-    assert names(answer, value) == named
+def test_the_first_value_that_stands_as_a_word_is_what_an_answer_names(answer: str, found: str | None) -> None:
+    assert first(answer, ["Menport", "Grobford", "50"]) == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("Zolek lives in Grobford.", True),
+        ("In Grobford, of course.", True),
+        ("Zolek came to Grobford from Menport, where Thalmun lives.", True),
+        ("Thalmun lives in Grobford.", False),
+        ("Zolek came from Menport to Grobford.", False),
+        ("I do not know.", False),
+    ],
+)
+def test_an_answer_is_right_if_it_names_the_true_value_first_and_speaks_of_the_one_who_was_asked_about(
+    answer: str, right: bool
+) -> None:
+    fact = Fact("person", "Zolek", "town", "Grobford", "Zolek lives in Grobford.", False)
+    assert judge(answer, fact, ["Grobford", "Menport"], ["Thalmun", "Zolek"])[1] == right
+
+
+def test_both_ends_of_a_road_are_its_subject() -> None:
+    fact = Fact("road", "Menport - Zusford", "km", "50", "From Menport to Zusford it is 50 km.", False)
+    towns = ["Grobford", "Menport", "Zusford"]
+    assert judge("The road from Zusford to Menport is 50 km long.", fact, ["50", "45"], towns) == ("50", True)
+    assert judge("The road from Grobford to Menport is 50 km long.", fact, ["50", "45"], towns) == ("50", False)
 
 
 def test_case_space_and_the_full_stop_do_not_count() -> None:
