@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer as Engine
+from tokenizers import pre_tokenizers
 
 from models.tokenizer.plain import plain
 from models.tokenizer.pretokenizers import Pretokenizer, recognised
@@ -21,6 +22,8 @@ from models.tokenizer.tokenizer import Kind
 from models.unusable import Unusable
 
 FILE = "tokenizer.json"
+MUCH = 100_000
+"""Characters in one call for which the fast encoder is loaded."""
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -58,7 +61,28 @@ class TokenizerJson:
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        return [made.ids for made in self.engine.encode_batch_fast(list(map(plain, texts)), add_special_tokens=False)]
+        given = list(map(plain, texts))
+        if self._is_cut_by_words and ("_encoder" in self.__dict__ or sum(map(len, given)) >= MUCH):
+            made: list[list[int]] = self._encoder.encode(given)
+            return made
+        return _merged(self.engine, given)
+
+    @cached_property
+    def _is_cut_by_words(self) -> bool:
+        """Whether the fast encoder can do it: nothing happens to a text before it is cut, in a known way."""
+        found = self.document
+        only_reserved = all(token["content"] in self.special for token in found["added_tokens"])
+        return self.kind == "bytelevel" and self.pretokenizer is not None and found["normalizer"] is None and only_reserved
+
+    @cached_property
+    def _encoder(self) -> Any:
+        from models.tokenizer.encoder import Encoder  # only now: its machine code takes a second to load
+
+        name = self.pretokenizer
+        assert name is not None
+        engine = _engine(self.document)
+        engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        return Encoder(name, lambda words: _merged(engine, words))
 
     def decode(self, ids: Iterable[int]) -> str:
         if self.kind == "sentencepiece":  # its decoder may take a space away at the start
@@ -130,6 +154,10 @@ def _engine(document: dict[str, Any]) -> Any:
         raise Unusable(f"tokenizer.json cannot be used: {error}; expected the file that `tokenizers` wrote") from None
     engine.encode_special_tokens = True
     return engine
+
+
+def _merged(engine: Any, texts: Sequence[str]) -> list[list[int]]:
+    return [made.ids for made in engine.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
 def _is_reserved(token: dict[str, Any]) -> bool:
