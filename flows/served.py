@@ -4,6 +4,7 @@
     corpus/nightly        each night over a folder or bucket that grows; only new shards are computed; shipped paused
     tokenizer/tokenizer   a vocabulary learnt from a corpus
     pretrain/pretrain     a base model from corpora of the store
+    posttrain/posttrain   a chat model from a base model and conversations
     ablate/ablate         which filter earns its place: the same model on corpora that differ in one thing
     extractor/extractor   a model of the main-text extractor, from pages with gold text
     demo/demo             the made-up web, by hand
@@ -29,6 +30,7 @@ from flows.corpus import corpus
 from flows.demo import demo
 from flows.engines.child import follow
 from flows.extractor import extractor
+from flows.posttrain import posttrain
 from flows.pretrain import pretrain
 from flows.server import TAG
 from flows.tokenizer import tokenizer
@@ -44,6 +46,7 @@ def deployments(store: str, crawl: str) -> list[RunnerDeployment]:
         _deployment(corpus, "nightly", {"store": store, "sources": [crawl]}, "0 2 * * *"),
         _deployment(tokenizer, "tokenizer", {"store": store}),
         _deployment(pretrain, "pretrain", {"store": store}),
+        _deployment(posttrain, "posttrain", {"store": store}),
         _deployment(ablate, "ablate", {"store": store}),
         _deployment(extractor, "extractor", {"store": store}),
         _deployment(demo, "demo", {"store": store}),

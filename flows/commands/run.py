@@ -21,6 +21,7 @@ FLOWS = {
     "corpus": "your own crawl to clean text",
     "tokenizer": "a vocabulary learnt from a corpus",
     "pretrain": "a base model from corpora",
+    "posttrain": "a chat model from a base model and conversations",
     "ablate": "which filter earns its place",
     "extractor": "a model of the main-text extractor",
     "demo": "everything, on a made-up web",

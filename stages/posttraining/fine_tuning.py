@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from models.transformer.lora import ATTENTION, FEED_FORWARD
 from models.transformer.optimizer import Kind as OptimizerKind
 from models.transformer.schedule import Kind, Schedule
 from stages.stage import Config
@@ -21,7 +20,7 @@ class LoraFields(Config):
     """Rows of A, columns of B."""
     alpha: float = Field(default=32.0, gt=0)
     """The product is scaled by alpha / rank."""
-    targets: tuple[Target, ...] = Field(default=ATTENTION + FEED_FORWARD, min_length=1)  # type: ignore[assignment]
+    targets: tuple[Target, ...] = Field(default=("q", "k", "v", "o", "gate", "up", "down"), min_length=1)
     """Which matrices of each layer get one."""
 
 
