@@ -90,7 +90,8 @@ def posttrain(parameters: PosttrainParameters) -> dict[str, Any]:
         made = make_chat(run, p, model, conversations, replay, teacher)
         run.bar.console.print(
             f"The model, as Hugging Face's transformers reads it: {escape(run.store.full(made.snapshot.folder))}\n"
-            f"Talk to it: winnow chat {made.snapshot.reference}",
+            f"Talk to it: winnow chat {made.snapshot.reference}"
+            + ("" if p.store == Mechanics().store else f" --store {escape(p.store)}"),
             soft_wrap=True,
             highlight=False,
         )
