@@ -1,5 +1,6 @@
 """The pretrain flow: from corpora to a base model: tokenizer, tokens, packed rows, training, evaluation."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
-from pydantic import Field
+from pydantic import Field, field_validator
 from rich.markup import escape
 
 from flows.identity import Dataset, Given
@@ -47,6 +48,16 @@ class PretrainSettings(BaseSettings):
     """Artifact or folder of a tokenizer that is there already; empty: one is trained on the corpora."""
     model: str = ""
     """Artifact or Hugging Face folder of a model to go on from, with its tokenizer; empty: a new model."""
+
+    @field_validator("corpora")
+    @classmethod
+    def _names(cls, corpora: dict[str, str]) -> dict[str, str]:
+        for name in corpora:
+            if name == "tokenizer" or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+                raise ValueError(
+                    f"a corpus is called {name!r}; expected letters, digits, dots, dashes, and not the name `tokenizer`"
+                )
+        return corpora
 
 
 class PretrainParameters(Mechanics, PretrainSettings):

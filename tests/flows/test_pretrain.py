@@ -75,7 +75,9 @@ def test_a_model_knows_what_it_descends_from_back_to_the_crawl(store: Path, made
     assert {"pack", "tokenize", "tokenizer", "corpus", "extract", "records", "sources"} <= {one.partition("/")[0] for one in seen}
 
 
-def test_the_second_run_does_nothing_and_other_threads_make_no_other_artifact(winnow: Winnow, store: Path, made: dict[str, Any]) -> None:
+def test_the_second_run_does_nothing_and_other_threads_make_no_other_artifact(
+    winnow: Winnow, store: Path, made: dict[str, Any]
+) -> None:
     again = winnow(*command(store, SMALL | {"compute": {"threads": 2}}, "--json"))
     artifacts = json.loads(again.stdout.splitlines()[-1])["artifacts"]
     assert all(one["cached"] for one in artifacts.values())
@@ -98,10 +100,13 @@ def test_a_model_is_trained_further_from_another(winnow: Winnow, store: Path, ma
         ({"pack": {"row_length": 1_000_000}}, "pack"),
         ({"model": "corpus@latest"}, "holds no tokenizer"),
         ({"corpora": {"web": "nothing@latest"}}, "no artifact 'nothing@latest'"),
+        ({"corpora": {"tokenizer": "corpus@latest"}}, "a corpus is called 'tokenizer'"),
         ({"pretrain": {"preset": "huge"}}, "no preset is called 'huge'"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_message(winnow: Winnow, store: Path, made: dict[str, Any], change: dict[str, Any], told: str) -> None:
+def test_what_cannot_be_is_refused_in_one_message(
+    winnow: Winnow, store: Path, made: dict[str, Any], change: dict[str, Any], told: str
+) -> None:
     done = winnow(*command(store, SMALL | change), code=2)
     message = done.stderr[done.stderr.rindex("winnow: ") :]
     assert told in message
@@ -120,7 +125,11 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_weights(winnow: Win
         progress = store / "pretrain" / straight["key"] / ".partial-work" / ".progress.jsonl"
         begin = progress.stat().st_size if progress.exists() else 0
         deadline = time.monotonic() + 120
-        while run.poll() is None and time.monotonic() < deadline and (not progress.exists() or progress.stat().st_size < begin + 300):
+        while (
+            run.poll() is None
+            and time.monotonic() < deadline
+            and (not progress.exists() or progress.stat().st_size < begin + 300)
+        ):
             time.sleep(0.02)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
