@@ -12,8 +12,7 @@ are always the first n, so that a step works on slices and copies nothing.
 L layers, B rows, K key-value heads, S columns, C numbers per head, T positions of this forward.
 """
 
-from collections.abc import Sequence
-
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,7 +31,7 @@ class Cache:
 
     @property
     def length(self) -> int:
-        return self.k_LBKSC.shape[3]
+        return len(self.columns)
 
     def fresh(self, first: int, count: int) -> list["Fresh"]:
         """For rows first .. first+count-1; set their lengths afterwards."""
@@ -88,27 +87,24 @@ class Later:
 
 
 class Next:
-    """Step after step of the first `rows` rows, as long as they stay the same; everything that can be known before a step is kept here."""
+    """Step after step of the first `rows` rows, as long as they stay the same; what can be known before a step is kept here."""
 
     def __init__(self, cache: Cache, rows: int) -> None:
         self.cache = cache
         self.rows = rows
-        self.even = len(set(cache.lengths[:rows])) == 1
         device = cache.columns.device
         K, S = cache.k_LBKSC.shape[2:4]
+        self.filled_B = np.array(cache.lengths[:rows], dtype=np.int64) + 1
+        """Columns of each row with the position of this step."""
+        self.columns = int(self.filled_B.max())
+        """S of this step: the longest row's."""
+        self.even = int(self.filled_B.min()) == self.columns
         self.position = torch.tensor(cache.lengths[:rows], device=device)[:, None]  # [B, 1]
         lines = torch.arange(rows * K, device=device).view(rows, K) * S
         self.line = (lines + self.position).view(-1)  # where row b, head k of this step lies in [B * K * S, C]
         hidden = cache.columns > self.position
         self.bias = torch.zeros(rows, S, dtype=cache.k_LBKSC.dtype, device=device).masked_fill_(hidden, -torch.inf)
-        self.layers: Sequence[NextLayer] = [
-            NextLayer(self, k[:rows], v[:rows]) for k, v in zip(cache.k_LBKSC, cache.v_LBKSC, strict=True)
-        ]
-
-    @property
-    def columns(self) -> int:
-        """S of this step: the longest row with its new position."""
-        return max(self.cache.lengths[: self.rows]) + 1
+        self.layers = [NextLayer(self, k[:rows], v[:rows]) for k, v in zip(cache.k_LBKSC, cache.v_LBKSC, strict=True)]
 
     @property
     def mask(self) -> Tensor | None:
@@ -117,8 +113,9 @@ class Next:
 
     def advance(self) -> None:
         """The position of this step is filled; on to the next."""
-        for row in range(self.rows):
-            self.cache.lengths[row] += 1
+        self.cache.lengths[: self.rows] = self.filled_B.tolist()
+        self.filled_B += 1
+        self.columns += 1
         self.position += 1
         self.line += 1
         if not self.even:
@@ -130,12 +127,20 @@ class NextLayer:
 
     def __init__(self, step: Next, k_BKSC: Tensor, v_BKSC: Tensor) -> None:
         self.step = step
-        self.k, self.v = k_BKSC, v_BKSC
+        self.k_BKSC, self.v_BKSC = k_BKSC, v_BKSC
         C = k_BKSC.shape[3]
         self.k_lines, self.v_lines = k_BKSC.view(-1, C), v_BKSC.view(-1, C)
+        on_cpu = k_BKSC.device.type == "cpu" and k_BKSC.dtype == torch.float32
+        self.k = k_BKSC.numpy() if on_cpu else None
+        """The same memory for `kernels`."""
+        self.v = v_BKSC.numpy() if on_cpu else None
 
     def extend(self, k_BKTC: Tensor, v_BKTC: Tensor) -> tuple[Tensor, Tensor]:
-        S = self.step.columns
-        self.k_lines.index_copy_(0, self.step.line, k_BKTC.reshape(self.k_lines.shape[0] // self.k.shape[2], -1))
-        self.v_lines.index_copy_(0, self.step.line, v_BKTC.reshape(self.v_lines.shape[0] // self.v.shape[2], -1))
-        return self.k[:, :, :S], self.v[:, :, :S]
+        C = k_BKTC.shape[3]
+        self.k_lines.index_copy_(0, self.step.line, k_BKTC.reshape(-1, C))
+        self.v_lines.index_copy_(0, self.step.line, v_BKTC.reshape(-1, C))
+        return self.all()
+
+    def all(self) -> tuple[Tensor, Tensor]:
+        """Keys and values as far as the longest row reaches: [B, K, S, C]."""
+        return self.k_BKSC[:, :, : self.step.columns], self.v_BKSC[:, :, : self.step.columns]

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from models.transformer.cache import Cache, Next
+from models.transformer.inference import inference
 from models.transformer.sampling import PLAIN, Chooser, Sampling
 from models.transformer.transformer import Transformer
 from models.unusable import Unusable
@@ -135,7 +136,7 @@ class Engine:
     """`rows` places in a cache of `length` positions (default: the model's context)."""
 
     def __init__(self, model: Transformer, rows: int, length: int | None = None) -> None:
-        self.model = model
+        self.model = inference(model, rows)
         self.shape = model.shape
         self.device = model.embedding.weight.device
         self.places = rows
@@ -169,9 +170,12 @@ class Engine:
         self.tickets += 1
         return self.tickets - 1
 
-    @torch.inference_mode()
     def step(self) -> list[Token]:
         """One token for each row at work, after waiting requests were let in where there is a place."""
+        with torch.inference_mode():
+            return self._step()
+
+    def _step(self) -> list[Token]:
         self._admit()
         if not self.rows:
             return []

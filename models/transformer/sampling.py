@@ -21,7 +21,9 @@ from torch import Tensor
 
 from models.unusable import Unusable
 
-_FIRST_LOOK = 128  # a nucleus is sought among so many best tokens before all are sorted
+_FIRST_LOOK = (
+    128  # a nucleus is sought among so many best tokens, then among eight times as many, and so on: a whole sort is slow
+)
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,15 @@ class Chooser:
         return Choice(tokens_B1[:, 0], all_BV.gather(1, tokens_B1)[:, 0], all_BV)
 
     def _drawn(self, scores_BV: Tensor, all_BV: Tensor, uniform_B: Tensor) -> Tensor:
-        if self.penalised:
-            scores_BV = torch.log_softmax(scores_BV / self.temperature_B1, -1)
-        else:
-            scores_BV = all_BV  # a constant away in each row, which changes neither floors nor shares
+        # Without a penalty they are a constant away in each row, which changes neither floors nor shares.
+        scores_BV = torch.log_softmax(scores_BV / self.temperature_B1, -1) if self.penalised else all_BV
         if self.most_k or self.nucleus or self.relative:
             scores_BV = scores_BV.masked_fill(scores_BV < self.floor(scores_BV), -torch.inf)
         up_to_BV = scores_BV.exp().cumsum(-1, dtype=torch.float64)
         target_B1 = uniform_B[:, None] * up_to_BV[:, -1:]
-        return torch.searchsorted(up_to_BV, target_B1, right=True)
+        return torch.searchsorted(up_to_BV, target_B1, right=True).clamp(
+            max=up_to_BV.shape[1] - 1
+        )  # behind the last: logits of NaN
 
     def floor(self, scores_BV: Tensor) -> Tensor:
         """The lowest score that stays, [B, 1]: of scores after penalty and temperature."""
@@ -140,7 +142,7 @@ class Chooser:
             inside_B1 = (above < self.top_p_B1).sum(-1, keepdim=True).clamp(min=1)
             if looked_at == V or not bool(((inside_B1 == looked_at) & (self.top_p_B1 < 1)).any()):
                 break
-            looked_at = V
+            looked_at = min(8 * looked_at, V)
         return torch.where(self.top_p_B1 < 1, best.gather(1, inside_B1 - 1), -torch.inf)
 
 
