@@ -1,6 +1,7 @@
 """A training while it runs, in Prefect: the loss curve as an image and what the model writes, brought up to date in place."""
 
 import re
+import textwrap
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +29,7 @@ class Watch:
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
-        self.series: dict[str, list[Point]] = {}
+        self.series: dict[str, list[Point]] = {name: [] for name in SHOWN}
         self.samples: list[Mapping[str, Any]] = []
         self._artifacts: dict[str, UUID] = {}
         self._shown = 0.0
@@ -36,7 +37,7 @@ class Watch:
     def hear(self, event: Event) -> None:
         for name, value in event.get("metrics", {}).items():
             if name in SHOWN and value is not None:
-                self.series.setdefault(name, []).append((float(event["metrics"]["step"]), float(value)))
+                self.series[name].append((float(event["metrics"]["step"]), float(value)))
         if "sample" in event:
             self.samples.append(event["sample"])
         if time.monotonic() - self._shown > PAUSE:
@@ -71,6 +72,7 @@ def samples_markdown(samples: list[Mapping[str, Any]]) -> str:
         parts.append(f"### `{' '.join(prompt.split()).replace('`', chr(39)) or '(nothing)'}`")
         for one in samples:
             if one["prompt"] == prompt:
-                text = one["completion"].replace("```", "'''")
+                lines = one["completion"].replace("```", "'''").split("\n")
+                text = "\n".join(textwrap.fill(line, 90) for line in lines)  # Prefect's page does not wrap what is fenced
                 parts.append(f"Step {one['step']:,}\n\n```text\n{text}\n```")
     return "\n\n".join(parts) + "\n"
