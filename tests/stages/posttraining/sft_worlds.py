@@ -7,7 +7,9 @@ import polars as pl
 import torch
 
 from models.formats.pretrained import save_model
+from models.tokenizer import bytelevel
 from models.tokenizer.load import load
+from models.tokenizer.load import made as opened
 from models.transformer.shape import Shape
 from models.transformer.transformer import Transformer
 from stages.posttraining.layout import LAYOUT, LayoutConfig
@@ -21,6 +23,12 @@ from tests.stages.posttraining.conftest import frame, talk
 T = 96
 
 
+def tokenizer(folder: Path) -> Input:
+    texts = ["How much is 12 + 34? It is 46. Indeed. Be brief. user assistant system tool"] * 5
+    opened(bytelevel.train(texts, 300)).save(folder)
+    return listed(folder)
+
+
 def listed(folder: Path) -> Input:
     return Input(folder, tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())))
 
@@ -31,6 +39,9 @@ def model(folder: Path, vocabulary: Input, seed: int = 0, context: int = T, **sh
     torch.manual_seed(seed)
     given = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 64} | shape
     made = Transformer(Shape(vocab=tokenizer.size, context=context, **given))
+    with torch.no_grad():
+        for weight in made.parameters():  # a new model's residual writes are zero: nothing before them would learn at once
+            weight.add_(torch.randn_like(weight) * 0.05)
     folder.mkdir(parents=True)
     save_model(made, folder, start=tokenizer.start, stops=tokenizer.stops, pad=tokenizer.pad)
     tokenizer.save(folder)
