@@ -4,7 +4,8 @@ bits per byte = negative log-likelihood of the text's tokens / (ln 2 x UTF-8 byt
 token that begins a document is given and the one that ends it is not counted.
 
 A document longer than the context T is read in windows: the first predicts T tokens, each further one moves on by `stride` tokens and
-predicts these, with the T - stride tokens before them (and, at its left edge, nothing else) in view. Every token is counted once.
+predicts these, with T - stride or more tokens before them in view (the last window reaches back until it is full). Every token is
+counted once.
 
 Out: `held_out.parquet`, a row per document:
 
@@ -20,7 +21,8 @@ Out: `held_out.parquet`, a row per document:
 and `loss_by_position.parquet`: the loss on the 1st, 2nd, 3rd-4th, 5th-8th ... token of a held-out document's first window (columns
 first, last, tokens, loss in nats per token). What falls from one row to the next is what the model makes of the text before it.
 
-Sources: Gao et al. 2020 (The Pile), section 3.1, for bits per byte; loss by position: Kaplan et al. 2020, section D.5.
+Sources: Gao et al. 2020 (The Pile), section 3.1, for bits per byte; the windows are lm-evaluation-harness's where stride = T; loss by
+position: Kaplan et al. 2020, section D.5.
 """
 
 from __future__ import annotations
@@ -60,10 +62,12 @@ SHOWN = 200
 
 
 class BitsPerByteConfig(Config):
-    """Held-out text, and as many pages of training text for comparison."""
+    """Held-out text, and some pages of training text for comparison."""
 
     documents: int = Field(200, ge=0)
-    """Documents of each set, drawn by the seed; 0 = all."""
+    """Held-out documents, drawn by the seed; 0 = all."""
+    training_documents: int = Field(50, ge=1)
+    """Pages of the training text, drawn by the seed."""
     characters: int = Field(20_000, ge=1)
     """Most characters that are read of a document, from its beginning."""
     stride: int = Field(0, ge=0)
@@ -138,7 +142,7 @@ def windows(ids: Sequence[int], T: int, stride: int) -> list[Request]:
     """Requests of at most T + 1 tokens whose continuations are ids[1:], each token once; see the module's docstring."""
     cut = [Request(ids[:1], ids[1 : T + 1])]
     for first in range(T + 1, len(ids), stride):
-        last = first + stride
+        last = min(first + stride, len(ids))
         cut.append(Request(ids[max(0, last - T - 1) : first], ids[first:last]))
     return cut
 

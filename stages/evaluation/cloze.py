@@ -5,7 +5,7 @@ In: the facts of the simulated crawl. Out: `cloze.parquet`, a row per fact:
 | column | type | meaning |
 |---|---|---|
 | kind, subject, attribute | string | what is asked |
-| part | string | withheld: no page has this very sentence, so who completes it knows the fact and not the sentence; seen: the other facts of the same attributes; others: of attributes without withheld sentences (towns, roads) |
+| part | string | withheld, seen or others: see below |
 | prompt | string | what all candidates begin with |
 | answer | string | the likeliest value |
 | expected | string | the true one |
@@ -13,6 +13,9 @@ In: the facts of the simulated crawl. Out: `cloze.parquet`, a row per fact:
 | logprob, expected_logprob | f64 | of the rest of the sentence with that value, nats |
 | rank | i64 | 1 = the true value is the likeliest |
 | candidates | i64 | values to choose from: all that the attribute has in this world |
+
+*withheld*: no page has this very sentence, so who completes it knows the fact and not the sentence. *seen*: the other facts of the same
+attributes. *others*: attributes of which no sentence is withheld (of towns and roads).
 
 The choice is by the sum of the log-probabilities of the tokens behind the last one that all candidates share, so that articles
 ("an owl") and what follows the value count. Measured: the share of right answers, by part and by attribute; chance is one over the number

@@ -126,7 +126,7 @@ def planned(
     tasks: dict[str, Callable[[], Result]] = {}
     missing: dict[str, str] = {}
     unseen = documents.held_out(inputs, config.bits_per_byte.documents, seed)
-    seen = documents.training(inputs, config.bits_per_byte.documents, seed)
+    seen = documents.training(inputs, config.bits_per_byte.training_documents, seed)
     if unseen is None:
         missing["bits_per_byte"] = "no held-out text was given (text and tokens, or held_out)"
     else:

@@ -20,7 +20,8 @@ Out: `in_context.parquet`, a row per question, form and number of examples:
 
 The same questions at every number; fewer examples are the last of more. No example has the value that is asked for: who merely repeats
 one is wrong. Measured: the share of right answers, chosen among all values of the attribute by the sum of their log-probabilities, and the
-mean log-probability of the true one, which moves before the choices do.
+mean log-probability of the true one, which moves before the choices do. `gain`: right with the most examples minus right with the fewest,
+question by question.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def in_context(model: Transformer, tokenizer: Tokenizer, facts: Sequence[Fact], 
     queries = [
         Query(form, fact, others[len(others) - count :]) for form in FORMS for count in config.examples for fact, others in drawn
     ]
-    sets = _requests(tokenizer, queries, about)
+    sets = requests_of(tokenizer, queries, about)
     rows = []
     for query, scores in zip(queries, scored(model, sets), strict=True):
         fact, totals = query.fact, [total for total, _ in scores]
@@ -106,7 +107,7 @@ def in_context(model: Transformer, tokenizer: Tokenizer, facts: Sequence[Fact], 
         )
     table = pl.DataFrame(rows, schema=ROWS, orient="row")
     measures = [one for form in FORMS for count in config.examples for one in _measures(table, about, form, count)]
-    return Result(measures, {"in_context": table})
+    return Result(measures + _gains(table, config), {"in_context": table})
 
 
 def part(form: Form, count: int) -> str:
@@ -134,7 +135,7 @@ def draw(
     return found
 
 
-def _requests(tokenizer: Tokenizer, queries: Sequence[Query], about: dict[str, Attribute]) -> list[list[Request]]:
+def requests_of(tokenizer: Tokenizer, queries: Sequence[Query], about: dict[str, Attribute]) -> list[list[Request]]:
     """Solved examples are encoded by themselves, once, and stand between the document's first token and the question."""
     lines = list(dict.fromkeys(f"{ask(q.form, fact)} {fact.value}{BETWEEN}" for q in queries for fact in q.examples))
     ids = dict(zip(lines, tokenizer.encode_batch(lines), strict=True))
@@ -160,3 +161,15 @@ def _measures(table: pl.DataFrame, about: dict[str, Attribute], form: Form, coun
         share("in_context", "accuracy", mine["right"].to_list(), part(form, count), chance, note),
         mean("in_context", "expected_logprob", mine["expected_logprob"].to_list(), part(form, count), "nats, of the true value"),
     ]
+
+
+def _gains(table: pl.DataFrame, config: InContextConfig) -> list[Measure]:
+    """None where there is but one number of examples."""
+    few, many = min(config.examples), max(config.examples)
+    gains = []
+    for form in FORMS if many > few else ():
+        right = [
+            table.filter(pl.col("form") == form, pl.col("examples") == count)["right"].cast(pl.Int8) for count in (few, many)
+        ]
+        gains.append(mean("in_context", "gain", (right[1] - right[0]).to_list(), f"{form}, {many} - {few} examples"))
+    return gains

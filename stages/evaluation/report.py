@@ -68,7 +68,10 @@ def _text(result: Result) -> Iterator[str]:
         ],
     )  # fmt: skip
     positions = result.tables["loss_by_position"]
-    yield f"\n{result.measures[0].note}. Loss and perplexity are per token. The same by the token's place in its document: what falls is what the text before is worth.\n"
+    yield (
+        f"\n{result.measures[0].note}. Loss and perplexity are per token. The same by the token's place in its document: what falls is "
+        "what the text before is worth.\n"
+    )
     yield from _table(
         ["token", "loss", "tokens"],
         [[f"{a}" if a == b else f"{a} - {b}", f"{loss:.3f}", f"{n:,}"] for a, b, n, loss in positions.iter_rows()],
@@ -112,6 +115,16 @@ def _in_context(result: Result) -> Iterator[str]:
         mine = [found[in_context.part(form, count), metric] for form in forms for metric in ("accuracy", "expected_logprob")]
         rows.append([f"{count}", *map(_value, mine), f"{mine[0].chance:.3f}"])
     yield from _table(["examples", *(f"{form}{what}" for form in forms for what in ("", ": true value")), "chance"], rows)
+    for one in result.measures:
+        if one.metric == "gain" and one.low is not None and one.high is not None:
+            verdict = (
+                "more than chance explains"
+                if one.low > 0
+                else "it loses by them"
+                if one.high < 0
+                else "no gain that these questions could show"
+            )
+            yield f"\n{one.part}: {_value(one)}, {verdict}."
 
 
 def _prompted(result: Result) -> Iterator[str]:

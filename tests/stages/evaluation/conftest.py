@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from models.formats.pretrained import save_model
-from models.tokenizer import bytelevel
-from models.tokenizer.load import load
+from models.tokenizer import bytelevel, sentence_piece
+from models.tokenizer.load import made
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.loss import cross_entropy
 from models.transformer.shape import Shape
@@ -28,12 +28,19 @@ def country() -> Country:
 
 
 @pytest.fixture(scope="session")
-def tokenizer(country: Country, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
-    folder = tmp_path_factory.mktemp("tokenizer")
-    texts = [*country.pages.values(), *country.unread.values(), *QUESTIONS.values(), HEAD, "Question: Answer:"] * 4
-    for name, content in bytelevel.train(texts, 512).items():
-        (folder / name).write_bytes(content)
-    return load(folder)
+def words(country: Country) -> list[str]:
+    return [*country.pages.values(), *country.unread.values(), *QUESTIONS.values(), HEAD, "Question: Answer:"] * 4
+
+
+@pytest.fixture(scope="session")
+def tokenizer(words: list[str]) -> Tokenizer:
+    return made(bytelevel.train(words, 512))
+
+
+@pytest.fixture(scope="session")
+def tokenizers(tokenizer: Tokenizer, words: list[str]) -> list[Tokenizer]:
+    """One of each kind."""
+    return [tokenizer, made(sentence_piece.train(words, 512))]
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.score import Request, score
 from models.transformer.transformer import Transformer
 from stages.evaluation.facts import attributes
-from stages.evaluation.in_context import ROWS, InContextConfig, draw, in_context
+from stages.evaluation.in_context import FORMS, ROWS, InContextConfig, Query, draw, in_context, requests_of
 from stages.evaluation.measures import NotMeasured
 from tests.stages.evaluation.country import Country
 
@@ -30,6 +30,18 @@ def test_rows_hold_the_prompts_in_both_forms(learnt: Transformer, tokenizer: Tok
         ("question, 0 examples", "expected_logprob", 6),
         ("question, 1 example", "accuracy", 6),
     ]
+
+
+def test_the_gain_is_taken_question_by_question(learnt: Transformer, tokenizer: Tokenizer, country: Country) -> None:
+    result = in_context(learnt, tokenizer, country.facts, CONFIG, 0)
+    gains = {one.part: one for one in result.measures if one.metric == "gain"}
+    assert set(gains) == {"question, 2 - 0 examples", "pair, 2 - 0 examples"}
+    values = {(one.part, one.metric): one.value for one in result.measures}
+    for form in ("question", "pair"):
+        expected = values[f"{form}, 2 examples", "accuracy"] - values[f"{form}, 0 examples", "accuracy"]
+        assert gains[f"{form}, 2 - 0 examples"].value == pytest.approx(expected)
+    one_number = in_context(learnt, tokenizer, country.facts, InContextConfig(questions=2, examples=(1,)), 0)
+    assert {one.metric for one in one_number.measures} == {"accuracy", "expected_logprob"}
 
 
 def test_the_same_questions_are_asked_at_every_number_behind_more_and_more_examples(
@@ -66,6 +78,20 @@ def test_the_choice_is_that_of_the_whole_prompt_encoded_at_once(
         assert all(ids[: len(before)] == before for ids in whole)
         totals = [one.total for one in score(learnt, [Request([tokenizer.start, *before], ids[len(before) :]) for ids in whole])]
         assert row["answer"] == values[totals.index(max(totals))]
+
+
+def test_examples_encoded_one_by_one_are_the_tokens_of_the_whole_prompt(tokenizers: list[Tokenizer], country: Country) -> None:
+    about = attributes(country.facts)
+    queries = [
+        Query(form, fact, others)
+        for form in FORMS
+        for fact, others in draw(country.facts, about, InContextConfig(examples=(3,)), 0)
+    ]
+    for tokenizer in tokenizers:
+        for query, requests in zip(queries, requests_of(tokenizer, queries, about), strict=True):
+            for value, request in zip(about[query.fact.attribute].values, requests, strict=True):
+                whole = tokenizer.encode(f"{query.prompt} {value}")
+                assert [*request.context, *request.continuation] == [tokenizer.start, *whole]
 
 
 def test_prompts_longer_than_the_context_are_cut_and_counted(learnt: Transformer, tokenizer: Tokenizer, country: Country) -> None:

@@ -8,14 +8,15 @@ from stages.evaluation.likelihood import alternatives, beginning, best, pair, sc
 from storage.problem import Problem
 
 
-def test_alternatives_share_all_tokens_with_which_they_begin(tokenizer: Tokenizer) -> None:
+def test_alternatives_share_all_tokens_with_which_they_begin(tokenizers: list[Tokenizer]) -> None:
     texts = ["Zolek keeps a sheep.", "Zolek keeps an owl.", "Zolek keeps a crow."]
-    requests = alternatives(tokenizer, texts)
-    assert len({tuple(request.context) for request in requests}) == 1
-    assert requests[0].context[0] == tokenizer.start
-    for text, request in zip(texts, requests, strict=True):
-        assert [*request.context, *request.continuation] == [tokenizer.start, *tokenizer.encode(text)]
-    assert len({request.continuation[0] for request in requests}) > 1
+    for tokenizer in tokenizers:
+        requests = alternatives(tokenizer, texts)
+        assert len({tuple(request.context) for request in requests}) == 1
+        assert requests[0].context[0] == tokenizer.start
+        for text, request in zip(texts, requests, strict=True):
+            assert [*request.context, *request.continuation] == [tokenizer.start, *tokenizer.encode(text)]
+        assert len({request.continuation[0] for request in requests}) > 1
 
 
 @pytest.mark.parametrize("texts", [["ab", "ab ab"], ["x", "y"], ["same", "same"]])
