@@ -119,7 +119,12 @@ def make_chat(
     teacher: Given | None = None,
 ) -> Dataset:
     """The steps from conversations on."""
-    length = {"row_length": p.row_length or min(context_of(run.store, model), LONGEST)}
+    context = context_of(run.store, model)
+    if p.row_length > context:
+        raise Problem(
+            f"row_length is {p.row_length}, the model's context is {context}; expected rows that it can read: 0 takes the context"
+        )
+    length = {"row_length": p.row_length or min(context, LONGEST)}
     rendered: dict[str, Given] = {}
     for name, chats in conversations.items():
         label = RENDER.name if len(conversations) == 1 else f"{RENDER.name}_{name}"
