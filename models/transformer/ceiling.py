@@ -7,7 +7,7 @@ import time
 
 import torch
 
-SECONDS = 0.3
+SECONDS = 0.2
 SIDE, SIDE_CUDA = 1024, 8192
 
 

@@ -48,16 +48,27 @@ class Pretraining:
             progress,
         )
         self.steps = config.plan(rows.row_length).steps
-        self.micro = compute.micro_rows or micro_rows(model.shape, rows.row_length, world.device)
+        most = compute.micro_rows or micro_rows(model.shape, rows.row_length, world.device)
+        mine = -(-config.rows // world.size)
+        self.micro = -(-mine // -(-mine // most))  # of like size, so that no small one is left over
         self.start = rows.start if config.document_mask else None
         self.bytes_V = bytes_of_tokens(tokenizer, model.shape.vocab).to(world.device)
         self.position_flops = flops_per_token(model.shape, rows.row_length)
-        # All processes at once: they share the cores of a machine.
-        mine = torch.tensor(matmul_ceiling(world.device, model.compute), dtype=torch.float64, device=world.device)
-        self.ceiling = float(world.total(mine))
+        self.ceiling = self._ceiling(model.compute)
         self.drawn = 0
         self.samples: list[Sample] = []
         self.experts = ExpertLoad()
+
+    def _ceiling(self, dtype: torch.dtype) -> float:
+        """FLOP/s of all processes, who measure at once: they may share the cores of a machine."""
+        mine = matmul_ceiling(self.world.device, dtype)
+        if dtype == torch.bfloat16 and self.world.device.type == "cpu" and not self.world.rank:
+            full = matmul_ceiling(self.world.device, torch.float32)
+            if full > mine:
+                self.progress.say(
+                    f"this CPU multiplies bf16 {full / mine:.1f} times more slowly than fp32: dtype fp32 will be faster"
+                )
+        return float(self.world.total(torch.tensor(mine, dtype=torch.float64, device=self.world.device)))
 
     def batches(self, step: int) -> Sequence[Batch]:
         tokens, used = self.rows.training(self.drawn, self.config.rows)

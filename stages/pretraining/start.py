@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
 
 from models.tokenizer.tokenizer import Tokenizer
+from models.transformer.allocation import keep_freed_memory
 from models.transformer.shape import Shape
 from models.transformer.transformer import Transformer
 from stages.compute import Compute
@@ -19,9 +21,20 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 def exact(compute: Compute) -> None:
     """The number of threads, and the same sums each time."""
+    keep_freed_memory()
     torch.set_num_threads(compute.threads_each)  # the environment alone is held to the number of cores
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+
+
+def compiled(model: Transformer) -> None:
+    """Layer by layer, which are alike: one compilation serves all. Raises Problem without a compiler."""
+    if model.embedding.weight.device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
+        raise Problem(
+            "compute.compile is set, and no C++ compiler (g++) was found, which torch.compile needs on a CPU; install one or leave it out"
+        )
+    for block in model.blocks:
+        block.compile(dynamic=False)
 
 
 def folder_of(given: Input | Path) -> Path:
