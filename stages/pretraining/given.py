@@ -24,8 +24,6 @@ from storage.problem import Problem
 def open_rows(packed: Input, out: Path, config: PretrainConfig, known: Vocabulary) -> Rows:
     """The packed rows. Raises Problem where they are damaged, none, or of another tokenizer."""
     rows = Rows(packed, out / ".rows", config.mixture, config.seed)
-    if not len(rows.train):
-        raise Problem(f"found no row to train on in {packed.folder}, expected one at least; pack a corpus that is not empty")
     if rows.vocabulary != known.digest:
         raise Problem(
             f"the rows were packed with another tokenizer: vocabulary {rows.vocabulary}, found {known.digest}; tokenize and pack "

@@ -18,6 +18,7 @@ from stages.stage import Input
 from stages.tokens.mapped import Mapped, about, mapped, shards_digest
 from stages.tokens.order import order
 from stages.tokens.split import TRAIN, VALIDATION
+from storage.problem import Problem
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -27,7 +28,7 @@ IGNORED = -1
 
 
 class Rows:
-    """Raises Problem on a damaged shard, and on weights that are not one for each corpus."""
+    """Raises Problem on a damaged shard, on no row to train on, and on weights that are not one for each corpus."""
 
     def __init__(self, packed: Input, cache: Path, weights: Mapping[str, float], seed: int) -> None:
         found = about(packed)
@@ -41,6 +42,8 @@ class Rows:
         """Proves that two trainings read the same rows."""
         parts = mapped(packed, cache, self.digest, self.row_length + 1, self.size)
         self.train, self.held_out = parts[TRAIN], parts[VALIDATION]
+        if not len(self.train):
+            raise Problem(f"found no row to train on in {packed.folder}, expected one at least; pack a corpus that is not empty")
         self.order = order(seed, self.train.sources, weights)
 
     @property

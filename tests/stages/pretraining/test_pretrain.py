@@ -1,6 +1,5 @@
 """The stage as a whole: what it leaves, what it refuses, and how it is set up."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,9 @@ from stages.pretraining.metrics import EXPERTS, METRICS, MIXTURE, SAMPLES
 from stages.pretraining.pretrain import PretrainConfig, shape_of
 from stages.pretraining.validation import bytes_of_tokens, validate
 from stages.stage import Input
-from stages.tokens.pack import PACKED
 from stages.tokens.rows import Rows
 from stages.tokens.vocabulary import vocabulary
 from storage.problem import Problem
-from storage.shards import encode
 from tests.stages.pretraining.packed import LENGTH, made, tokenizer, tokens, world
 from tests.stages.pretraining.test_pretrain_resume import TINY, config, pretrain
 
@@ -123,11 +120,10 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_rows_that_are_none_are_refused(tmp_path: Path) -> None:
     inputs = world(tmp_path)
-    folder = inputs["tokens"].folder
-    shard = folder / "train-00000.parquet"
-    shard.write_bytes(encode(pl.DataFrame(schema=PACKED), PACKED))
-    with pytest.raises(Problem, match="no row"):
-        opened(inputs, tmp_path, config("dense"))
+    given = inputs["tokens"]
+    without = Input(given.folder, tuple(name for name in given.names if not name.startswith("train")))
+    with pytest.raises(Problem, match="no row to train on"):
+        opened({**inputs, "tokens": without}, tmp_path, config("dense"))
 
 
 @pytest.mark.slow
@@ -135,7 +131,7 @@ def test_problems_come_out_of_the_job_with_their_text(tmp_path: Path) -> None:
     inputs = world(tmp_path)
     with pytest.raises(Problem, match=r"^the context 33 is longer than any row"):
         pretrain(inputs, tmp_path / "a", PretrainConfig(shape=TINY | {"context": 33}))
-    with pytest.raises(Problem, match="^2 rows a step for 3 processes"):
+    with pytest.raises(Problem, match=r"^2 rows a step for 3 processes"):
         pretrain(inputs, tmp_path / "b", config("dense", rows=2), processes=3)
     with pytest.raises(Problem, match=r"^step \d+: the (loss|norm).*last good checkpoint is .*step-\d+"):
         pretrain(
@@ -144,8 +140,6 @@ def test_problems_come_out_of_the_job_with_their_text(tmp_path: Path) -> None:
         )  # fmt: skip
     with pytest.raises(Problem, match=r"checkpoint of another training: settings .*Remove .*\.checkpoints to begin anew"):
         pretrain(inputs, tmp_path / "c", config("dense", seed=9))
-    events = [json.loads(line) for line in (tmp_path / "c/.progress.jsonl").read_text().splitlines()]
-    assert events[-1]["done"] >= 1
 
 
 @pytest.mark.parametrize(
