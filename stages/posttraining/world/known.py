@@ -8,7 +8,7 @@ subject with several attributes has at least one that is asked, and, where the s
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TypeVar
 
@@ -44,7 +44,7 @@ def questions(facts: Sequence[Fact], part: str, rng: random.Random, count: int) 
     ]
 
 
-def refusals(names: dict[str, Sequence[str]], rng: random.Random, count: int) -> list[Made]:
+def refusals(names: Mapping[str, Sequence[str]], rng: random.Random, count: int) -> list[Made]:
     """Questions about unknown people and towns (`names` by kind, as many of each attribute)."""
     every = [
         (kind, name, attribute, template)

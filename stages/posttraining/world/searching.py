@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def world_tool(folder: Path, how: Searching) -> Tool:
 
 def searching(
     facts: Sequence[Fact],
-    names: dict[str, Sequence[str]],
+    names: Mapping[str, Sequence[str]],
     tool: Tool,
     systems: Sequence[str],
     rng: random.Random,

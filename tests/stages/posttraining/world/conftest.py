@@ -9,6 +9,7 @@ import pytest
 from models.tokenizer import bytelevel
 from models.tokenizer.load import made
 from stages.posttraining.world.conversations import WORLD_CONVERSATIONS, Counts, WorldConversationsConfig
+from stages.posttraining.world.questions import UNKNOWN
 from stages.simulation.truth import TRUTH
 from stages.simulation.world import FACTS, build, facts
 from stages.stage import Input
@@ -33,7 +34,7 @@ class Made:
 
 
 def inputs(folder: Path) -> dict[str, Input]:
-    known = facts(build(3, people=16, towns=5, rivers=3))
+    known = facts(build(3, people=16, towns=6, rivers=3))
     pages = [
         {"id": f"page-{number}", "url": f"https://{number}.example", "kind": "news", "text": " ".join(rows["sentence"])}
         for number, (_, rows) in enumerate(known.group_by("subject", maintain_order=True))
@@ -41,7 +42,7 @@ def inputs(folder: Path) -> dict[str, Input]:
     (folder / "crawl").mkdir(parents=True)
     (folder / "crawl" / "facts.parquet").write_bytes(encode(known, FACTS))
     (folder / "crawl" / "truth.parquet").write_bytes(encode(pl.DataFrame(pages, schema=TRUTH), TRUTH))
-    made(bytelevel.train([page["text"] for page in pages] * 3, 420)).save(folder / "tokenizer")
+    made(bytelevel.train([*(page["text"] for page in pages), *[UNKNOWN] * 20] * 3, 420)).save(folder / "tokenizer")
     return {"crawl": listed(folder / "crawl"), "tokenizer": listed(folder / "tokenizer")}
 
 
