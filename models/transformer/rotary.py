@@ -4,6 +4,7 @@ T positions, C numbers per head.
 """
 
 import math
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -34,6 +35,29 @@ def table(shape: Shape) -> tuple[Tensor, Tensor]:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """x [..., T, C] turned by its positions."""
-    low, high = x.chunk(2, -1)
-    return x * cos + torch.cat((-high, low), -1) * sin
+    """x [..., T, C] turned by its positions; `cos` and `sin` broadcast to it and are of its type."""
+    if torch.is_grad_enabled():
+        return cast(Tensor, _Rotate.apply(x, cos, sin))
+    return _turned(x, cos, sin, 1)
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor, direction: int) -> Tensor:
+    half = x.shape[-1] // 2
+    out = x * cos
+    out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-direction)
+    out[..., half:].addcmul_(x[..., :half], sin[..., half:], value=direction)
+    return out
+
+
+class _Rotate(torch.autograd.Function):
+    """The gradient is turned back; PyTorch's own would keep the halves, swap them and add them up."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x, cos, sin, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors  # both halves of a row are alike
+        return _turned(upstream[0], cos, sin, -1), None, None

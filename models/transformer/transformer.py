@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from models.transformer.attention import causal_attention
 from models.transformer.experts import MixtureOfExperts
 from models.transformer.linear import Linear
+from models.transformer.norm import Norm
 from models.transformer.rotary import rotate, table
 from models.transformer.shape import Shape
 
@@ -26,22 +27,6 @@ class LayerCache(Protocol):
     def extend(self, k_BKTC: Tensor, v_BKTC: Tensor) -> tuple[Tensor, Tensor]:
         """Take in the new ones, give back all, [B, K, S, C]."""
         ...
-
-
-class Norm(nn.Module):
-    """RMSNorm, or LayerNorm for GPT-2; the learnt weights stay fp32."""
-
-    def __init__(self, width: int, shape: Shape) -> None:
-        super().__init__()
-        self.eps = shape.eps
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width)) if shape.family == "gpt2" else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight.to(x.dtype)
-        if self.bias is not None:
-            return F.layer_norm(x, weight.shape, weight, self.bias.to(x.dtype), self.eps)
-        return F.rms_norm(x, weight.shape, weight, self.eps)
 
 
 class Attention(nn.Module):
