@@ -12,7 +12,8 @@ Nothing is normalised: every text comes back as it was. The same texts give the 
 many threads: pairs are merged by their count, then by their ids.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -25,6 +26,8 @@ from models.unusable import Unusable
 SMALLEST = len(RESERVED) + 256
 LONGEST = 64
 """Bytes of a token: enough for any word, and for a run of spaces or dashes as wide as a page."""
+_RUN = re.compile(r"(?<!\S)\S{1000,}|(?<!\s)\s{1000,}")
+_CUT = 1000  # characters: what the trainer does with a word takes the square of its length
 
 
 def train(texts: Iterable[str], size: int, pretokenizer_name: Pretokenizer = "qwen2") -> dict[str, bytes]:
@@ -44,10 +47,21 @@ def train(texts: Iterable[str], size: int, pretokenizer_name: Pretokenizer = "qw
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         max_token_length=LONGEST,
     )
-    engine.train_from_iterator(map(plain, texts), trainer)
+    engine.train_from_iterator(_pieces(texts), trainer)
     found = engine.get_vocab_size()
     if found < size:
         raise Unusable(
             f"the text gives a vocabulary of {found:,} tokens at most, expected {size:,}; lower `size` to {found:,} or less, or give more text"
         )
     return {"tokenizer.json": engine.to_str().encode(), **configuration()}
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, cut where there is no other end of a word for long."""
+    for text in map(plain, texts):
+        at = 0
+        for run in _RUN.finditer(text):
+            for end in range(run.start() + _CUT, run.end(), _CUT):
+                yield text[at:end]
+                at = end
+        yield text[at:]

@@ -157,7 +157,15 @@ def _engine(document: dict[str, Any]) -> Any:
 
 
 def _merged(engine: Any, texts: Sequence[str]) -> list[list[int]]:
-    return [made.ids for made in engine.encode_batch_fast(list(texts), add_special_tokens=False)]
+    try:
+        return [made.ids for made in engine.encode_batch_fast(list(texts), add_special_tokens=False)]
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # the library has no name for it
+            raise
+        raise Unusable(
+            f"a text of {max(map(len, texts)):,} characters is too much for this tokenizer's regular expressions ({error}); "
+            "cut texts, or their runs of white space, to a million characters"
+        ) from None
 
 
 def _is_reserved(token: dict[str, Any]) -> bool:

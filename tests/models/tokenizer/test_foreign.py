@@ -185,3 +185,11 @@ def test_a_file_beside_it_that_is_no_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "generation_config.json").write_text("{,}")
     with pytest.raises(Unusable, match=r"generation_config.json is not JSON"):
         load(tmp_path)
+
+
+def test_a_text_that_is_too_much_for_foreign_regular_expressions_is_an_error_that_says_so(tmp_path: Path) -> None:
+    engine = bytelevel("1", ["<|endoftext|>"], [])
+    engine.normalizer = normalizers.NFC()
+    found = load(folder_of(tmp_path, engine))
+    with pytest.raises(Unusable, match=r"a text of 12,000,000 characters is too much for this tokenizer's regular expressions"):
+        found.encode(" " * 12_000_000)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -173,3 +174,11 @@ def test_an_error_in_the_texts_themselves_is_not_the_trainer_s() -> None:
         sentence_piece.train(broken(), 600)  # type: ignore[arg-type]
     with pytest.raises(OSError, match="disk gone"):
         bytelevel.train(broken(), 600)  # type: ignore[arg-type]
+
+
+def test_a_document_without_end_of_words_can_be_learnt_from() -> None:
+    """The trainer's regular expressions give up beyond ten million spaces, and its time grows with the square of a word's length."""
+    endless = [" " * 12_000_000, "".join(random.Random(0).choices("abcdefghij", k=300_000))]
+    found = made(bytelevel.train([*texts(60), *endless], 600))
+    assert 64_000 / bytelevel.LONGEST <= len(found.encode(" " * 64_000)) <= 64_000 / 16
+    assert found.decode(found.encode(endless[1])) == endless[1]
