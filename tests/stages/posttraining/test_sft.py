@@ -133,6 +133,17 @@ def test_replayed_text_is_learnt_beside_and_a_step_is_the_same_however_it_is_cut
 
 
 @pytest.mark.slow
+def test_two_processes_learn_what_one_does_of_adapters_and_replayed_text(world: World, tmp_path: Path) -> None:
+    """With one row to replay, of which one of the two processes has none."""
+    settings: dict[str, Any] = {"steps": 3, "prompts": (), "lora": {"rank": 4}, "replay_rows": 1}
+    for count in ("1", "2"):
+        sft(world, tmp_path / count, {"replay": world.texts}, {"processes": count}, **settings)
+    one, two = (pl.read_parquet(tmp_path / count / "metrics.parquet") for count in ("1", "2"))
+    for name in ("loss", "grad_norm", "replay_loss", "validation_loss"):
+        assert one[name].drop_nulls().to_list() == pytest.approx(two[name].drop_nulls().to_list(), rel=1e-5)
+
+
+@pytest.mark.slow
 def test_a_mixture_of_experts_is_tuned_with_its_balance(world: World, tmp_path: Path) -> None:
     from models.transformer.shape import Experts
 
