@@ -31,7 +31,7 @@ class Checkpoints:
     every_steps: int = 0
     """Write one every so many steps; 0: not by steps."""
     every_seconds: float = 60.0
-    """Write one when so much time has passed; 0: not by time."""
+    """Write one when so much time has passed, later where writing is slow; 0: not by time."""
     keep: int = 2
 
     def save(self, step: int, content: Mapping[str, Any]) -> Path:

@@ -32,6 +32,8 @@ from models.transformer.schedule import Schedule
 from models.transformer.world import World
 from models.unusable import Unusable
 
+PATIENCE = 20
+"""Checkpoints that are written by time take at most one part of so many of it, however large the model is."""
 WINDOW = 64
 """Steps whose median a spike is measured against."""
 
@@ -50,6 +52,10 @@ class Loss:
     """Also a sum, also divided by the number of supervised tokens of the global step, but no part of the reported loss."""
     measures: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Name -> (sum, weight): reported as the sum of sums / the sum of weights, over micro-batches and processes. The same names always."""
+
+
+class Diverged(Unusable):
+    """The loss or the gradients are no numbers any more, or the loss has leapt. The weights are those of before."""
 
 
 class Method(Protocol):
@@ -99,7 +105,7 @@ def train(
     checkpoints: Checkpoints,
     watcher: Watcher,
 ) -> list[Row]:
-    """Move the weights of `model` through all steps; rank 0 gets all rows. Raises Unusable where the loss goes wrong, before the weights do."""
+    """Move the weights of `model` through all steps; rank 0 gets all rows. Raises Diverged where the loss goes wrong, before the weights do."""
     run = _Run(model, method, optimizers, plan, world, checkpoints, watcher)
     run.resume()
     run.go()
@@ -142,6 +148,7 @@ class _Run:
         self.step = 0
         self.rows: list[Row] = []
         self.saved = time.monotonic()
+        self.cost = 0.0
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group.setdefault("initial_lr", group["lr"])
@@ -236,7 +243,7 @@ class _Run:
         every_steps, every_seconds = self.checkpoints.every_steps, self.checkpoints.every_seconds
         if every_steps and (self.step + 1) % every_steps == 0:
             return True
-        return bool(every_seconds) and time.monotonic() - self.saved >= every_seconds
+        return bool(every_seconds) and time.monotonic() - self.saved >= max(every_seconds, PATIENCE * self.cost)
 
     def _clip(self, tokens: float) -> float:
         """Divide the gradients by the number of tokens, hold them to the largest norm; back: their norm before that."""
@@ -250,14 +257,14 @@ class _Run:
     def _check(self, loss: float, norm: float) -> None:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             what = f"the loss is {loss}" if not math.isfinite(loss) else f"the norm of the gradients is {norm}"
-            raise Unusable(f"step {self.step + 1}: {what}. {self._advice()}")
+            raise Diverged(f"step {self.step + 1}: {what}. {self._advice()}")
         recent = [row["loss"] for row in self.rows[-WINDOW:] if "loss" in row]
         if not self.plan.spike or len(recent) < WINDOW // 4:
             return
         median = statistics.median(recent)
         spread = statistics.median(abs(one - median) for one in recent)
         if loss > median + max(self.plan.spike, 10 * spread):
-            raise Unusable(
+            raise Diverged(
                 f"step {self.step + 1}: the loss is {loss:.3f}, where the median of the {len(recent)} steps before is {median:.3f}; "
                 f"expected at most {max(self.plan.spike, 10 * spread):.3f} more. {self._advice()}"
             )
@@ -277,6 +284,7 @@ class _Run:
         self.watcher.row(self.rows[-1])
 
     def _save(self) -> None:
+        began = time.monotonic()
         processes = self.world.gather({"random": random_state.get(self.world.device), "method": self.method.state()})
         if self.world.rank == 0:
             names = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -291,3 +299,4 @@ class _Run:
                 },
             )
         self.saved = time.monotonic()
+        self.cost = self.saved - began

@@ -12,7 +12,7 @@ from models.formats.pretrained import save_model
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.checkpoint import Checkpoints
 from models.transformer.optimizer import optimizers
-from models.transformer.train import Plan, Row, train
+from models.transformer.train import Diverged, Plan, Row, train
 from models.transformer.transformer import Transformer
 from models.transformer.world import joined
 from stages.compute import Compute
@@ -27,6 +27,9 @@ from stages.tokens.vocabulary import vocabulary
 from storage.canonical import digest
 from storage.problem import Problem
 from storage.shards import encode
+
+GOOD = ".last-good"
+"""Folder of the model of the last good checkpoint, where a training was stopped because its loss went wrong."""
 
 
 def work(inputs: Mapping[str, Any], out: Path, config: PretrainConfig, compute: Compute) -> dict[str, Any]:
@@ -63,15 +66,27 @@ def work(inputs: Mapping[str, Any], out: Path, config: PretrainConfig, compute: 
         }
         checkpoints = Checkpoints(out / ".checkpoints", identity, compute.checkpoint_steps, compute.checkpoint_seconds)
         plan = Plan(config.plan(rows.row_length), config.clip, config.spike)
-        table = train(model, method, found, plan, world, checkpoints, progress.watcher(world.rank, lambda: method.samples))
+        watcher = progress.watcher(world.rank, lambda: method.samples)
+        try:
+            table = train(model, method, found, plan, world, checkpoints, watcher)
+        except Diverged as error:
+            if world.rank == 0 and (good := checkpoints.load(progress.say)) is not None:
+                model.load_state_dict(good["model"])
+                _write_model(out / GOOD, model, tokenizer)
+                raise Diverged(f"{error}. Its model is in {out / GOOD}: other settings may go on from it") from error
+            raise
         if world.rank == 0:
             _write(out, model, tokenizer, table, method)
         return figures(model.shape, table, compute, world)
 
 
+def _write_model(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
+    save_model(model, folder, start=tokenizer.start, stops=tokenizer.stops, pad=tokenizer.pad)
+    tokenizer.save(folder)
+
+
 def _write(out: Path, model: Transformer, tokenizer: Tokenizer, rows: list[Row], method: Pretraining) -> None:
-    save_model(model, out, start=tokenizer.start, stops=tokenizer.stops, pad=tokenizer.pad)
-    tokenizer.save(out)
+    _write_model(out, model, tokenizer)
     mixture = model.shape.experts is not None
     columns = METRICS | (MIXTURE if mixture else {})
     (out / "metrics.parquet").write_bytes(encode(metrics_table(rows, columns), columns))

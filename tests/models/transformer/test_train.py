@@ -4,6 +4,7 @@ import contextlib
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from models.transformer.loss import cross_entropy
 from models.transformer.optimizer import optimizers
 from models.transformer.schedule import Schedule
 from models.transformer.shape import Experts, Shape
-from models.transformer.train import Loss, Plan, Row, Watcher, train
+from models.transformer.train import Diverged, Loss, Plan, Row, Watcher, train
 from models.transformer.transformer import Transformer
 from models.transformer.world import World, alone, joined
 from models.unusable import Unusable
@@ -308,6 +309,48 @@ def test_when_checkpoints_are_written_changes_nothing(tmp_path: Path) -> None:
     for name, weight in never[1].items():
         assert torch.equal(by_step[1][name], weight)
         assert torch.equal(by_time[1][name], weight)
+
+
+def test_a_checkpoint_of_more_processes_is_gone_on_from_and_that_is_said(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    checkpoints = Checkpoints(tmp_path / "two", {"shape": "dense"})
+    with pytest.raises(Diverged):
+        run(tmp_path / "two", broken=lambda step: float("nan") if step == 3 else 1.0, every_steps=3)
+    content = checkpoints.load(print)
+    assert content is not None
+    checkpoints.save(3, content | {"processes": content["processes"] * 2})
+    said: list[str] = []
+    resumed = run(tmp_path / "two", said=said)
+    assert said == ["the checkpoint is of 2 processes, now there are 1: last bits will differ", "goes on from step 3"]
+    assert without_clock(resumed[0]) == without_clock(whole[0])
+
+
+def test_slow_checkpoints_are_written_more_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def saved(cost: float) -> list[int]:
+        """At which steps, where a step takes a second."""
+        saves: list[int] = []
+
+        def step(number: int) -> float:
+            nonlocal now
+            now += 1.0
+            return 1.0
+
+        def save(self: Checkpoints, step: int, content: Any) -> Path:
+            nonlocal now
+            now += cost
+            saves.append(step)
+            return self.folder
+
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "monotonic", lambda: now)
+            patched.setattr(Checkpoints, "save", save)
+            run(tmp_path, steps=50, broken=step, every_seconds=1.0)
+        return saves
+
+    assert saved(cost=0.0) == list(range(1, 51))
+    assert saved(cost=1.0) == [1, 21, 41, 50]
 
 
 def test_whoever_watches_is_told_every_row_and_what_came_before_a_resume(tmp_path: Path) -> None:

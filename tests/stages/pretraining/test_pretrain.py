@@ -133,11 +133,15 @@ def test_problems_come_out_of_the_job_with_their_text(tmp_path: Path) -> None:
         pretrain(inputs, tmp_path / "a", PretrainConfig(shape=TINY | {"context": 33}))
     with pytest.raises(Problem, match=r"^2 rows a step for 3 processes"):
         pretrain(inputs, tmp_path / "b", config("dense", rows=2), processes=3)
-    with pytest.raises(Problem, match=r"^step \d+: the (loss|norm).*last good checkpoint is .*step-\d+"):
+    with pytest.raises(
+        Problem, match=r"^step \d+: the (loss|norm).*last good checkpoint is .*step-\d+.* Its model is in .*\.last-good"
+    ):
         pretrain(
             inputs, tmp_path / "c", config("dense", optimizer="adamw", rate=1e30, warmup=0, clip=0, validation_every=0),
             checkpoint_steps=1,
         )  # fmt: skip
+    good = load_model(tmp_path / "c/.last-good")
+    assert all(weight.isfinite().all() for weight in good.parameters())
     with pytest.raises(Problem, match=r"checkpoint of another training: settings .*Remove .*\.checkpoints to begin anew"):
         pretrain(inputs, tmp_path / "c", config("dense", seed=9))
 
