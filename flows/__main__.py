@@ -14,6 +14,7 @@ from flows.commands.demo import demo
 from flows.commands.doctor import doctor
 from flows.commands.lineage import lineage
 from flows.commands.run import run
+from flows.commands.sample import sample
 from flows.commands.show import show
 from flows.commands.tokens import tokens
 from flows.commands.up import up
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (demo, run, up, show, why, tokens, ask, lineage, verify, gc, doctor):
+for command in (demo, run, up, show, why, tokens, sample, ask, lineage, verify, gc, doctor):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

@@ -18,6 +18,8 @@ class TextStream:
 
     def add(self, token: int) -> str:
         """The text that is whole with this token; empty in the middle of a character."""
+        if token >= len(self.pieces):  # rows of an embedding that is wider than the vocabulary
+            return ""
         piece, kind = self.pieces[token]
         return "" if kind == "control" else self._bytes.decode(piece)
 
