@@ -10,6 +10,7 @@ import typer
 
 from flows.commands.ask import ask
 from flows.commands.bench import bench
+from flows.commands.chat import chat
 from flows.commands.demo import demo
 from flows.commands.doctor import doctor
 from flows.commands.lineage import lineage
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (demo, run, up, show, why, tokens, sample, ask, lineage, verify, gc, doctor):
+for command in (demo, run, up, show, why, tokens, sample, ask, chat, lineage, verify, gc, doctor):
     app.command()(command)
 app.add_typer(bench, name="bench")
 
