@@ -121,12 +121,13 @@ def probe(inputs: Mapping[str, Any], out: Path, config: ProbeConfig, compute: Co
     progress(out, len(questions), len(questions), "")
     table = judged(every, asked, questions, answers, config)
     (out / "knowledge.parquet").write_bytes(encode(table, KNOWLEDGE))
+    asked_times = max(1, int(table["asked"].sum()))
     return {
         "facts": table.height,
         "known": int(table["known"].sum()),
         "greedy_right": int(table["greedy"].sum()),
-        "share": table["right"].sum() / max(1, table["asked"].sum()),
-        "refused": table["refused"].sum() / max(1, table["asked"].sum()),
+        "share": int(table["right"].sum()) / asked_times,
+        "refused": int(table["refused"].sum()) / asked_times,
     }
 
 
