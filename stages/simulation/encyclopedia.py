@@ -75,9 +75,23 @@ def person_entry(pen: Pen, world: World, person: Person) -> Page:
 
     sections: list[tuple[str, list[str]]] = [
         ("Work", [state(pen, person, "job"), *more(LEARNING, 1), state(pen, person, "job"), state(pen, person, "job", True)]),
-        (f"The {person.pet}", [state(pen, person, "pet"), *more(ANIMAL, 1), state(pen, person, "pet"), state(pen, person, "pet", True)]),
-        ("At the table", [state(pen, person, "food"), *more(TABLE, 1), state(pen, person, "food"), state(pen, person, "food", True)]),
-        ("Home", [state(pen, person, "town"), *landscape(pen, person.town, 1), state(pen, person, "town"), state(pen, person, "town", True)]),
+        (
+            f"The {person.pet}",
+            [state(pen, person, "pet"), *more(ANIMAL, 1), state(pen, person, "pet"), state(pen, person, "pet", True)],
+        ),
+        (
+            "At the table",
+            [state(pen, person, "food"), *more(TABLE, 1), state(pen, person, "food"), state(pen, person, "food", True)],
+        ),
+        (
+            "Home",
+            [
+                state(pen, person, "town"),
+                *landscape(pen, person.town, 1),
+                state(pen, person, "town"),
+                state(pen, person, "town", True),
+            ],
+        ),
     ]
     blocks: list[Block] = [
         ("p", " ".join([pen.say(LEADS, slots(pen, person)), *more(REPUTATION, 1), *portrait(pen, person, 2, named=False)]))

@@ -114,7 +114,17 @@ def lost(up: Up) -> str:
 
 def test_all_flows_are_deployments_of_the_pool_and_schedules_are_paused(up: Up) -> None:
     deployments = up.deployments()
-    assert set(deployments) == {"corpus", "nightly", "tokenizer", "pretrain", "posttrain", "ablate", "extractor", "demo", "weekly"}
+    assert set(deployments) == {
+        "corpus",
+        "nightly",
+        "tokenizer",
+        "pretrain",
+        "posttrain",
+        "ablate",
+        "extractor",
+        "demo",
+        "weekly",
+    }
     for one in deployments.values():
         assert (one["work_pool_name"], one["pull_steps"]) == ("winnow", [])
         assert one["global_concurrency_limit"]["limit"] == 1

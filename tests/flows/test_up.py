@@ -123,7 +123,17 @@ def up(tmp_path_factory: pytest.TempPathFactory, crawl: Path) -> Iterator[Up]:
 
 
 def test_every_flow_is_a_deployment_with_a_form_and_paused_schedules(up: Up) -> None:
-    assert {one["name"] for one in up.ask("deployments/filter")} == {"corpus", "nightly", "tokenizer", "pretrain", "posttrain", "ablate", "extractor", "demo", "weekly"}
+    assert {one["name"] for one in up.ask("deployments/filter")} == {
+        "corpus",
+        "nightly",
+        "tokenizer",
+        "pretrain",
+        "posttrain",
+        "ablate",
+        "extractor",
+        "demo",
+        "weekly",
+    }
     schema = up.deployment("corpus")["parameter_openapi_schema"]["definitions"]
     assert schema["CorpusParameters"]["properties"]["engine"]["enum"] == ["local", "ray"]
     for name, section in schema.items():
