@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 Kind = Literal["normal", "control", "byte", "unused"]
+"""control: a reserved token; byte: one of sentencepiece's bytes for what it has no piece of (in a byte-level vocabulary every piece is
+normal, also a part of a character); unused: no text becomes it."""
 
 
 class Tokenizer(Protocol):
