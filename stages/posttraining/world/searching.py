@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +53,10 @@ def world_index(crawl: Input, folder: Path) -> Path:
         )
     pages = read_parquet(str(crawl.folder / "truth.parquet"), ["id", "url", "text", "drop"])
     kept = pages.filter(pl.col("drop").is_null() & pl.col("text").is_not_null()).select("id", "url", "text")
+    shutil.rmtree(folder, ignore_errors=True)  # what an attempt that was killed left of one
     docs, made = folder / "docs", folder / "index"
     for one in (docs, made):
-        one.mkdir(parents=True, exist_ok=True)
+        one.mkdir(parents=True)
     kept.write_parquet(docs / "pages.parquet")
     INDEX.run({"docs": Input(docs, ("pages.parquet",))}, made, WORDS)
     return made

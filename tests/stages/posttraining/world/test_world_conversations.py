@@ -14,7 +14,10 @@ from stages.evaluation import facts as known_facts
 from stages.posttraining.conversations import messages_of
 from stages.posttraining.render import RENDER, RenderConfig
 from stages.posttraining.world.conversations import WORLD_CONVERSATIONS, WorldConversationsConfig
+from stages.posttraining.world.known import divided
+from stages.posttraining.world.names import lengths, possible, unknown
 from stages.posttraining.world.questions import UNKNOWN
+from stages.posttraining.world.searching import Searching, world_index, world_tool
 from storage.problem import Problem
 from tests.stages.posttraining.world.conftest import CONFIG, COUNTS, Made
 
@@ -46,7 +49,11 @@ def test_pairs_that_are_never_asked_are_asked_in_tests_alone_and_no_subject_is_l
     held = set(never.select("subject", "attribute").rows())
     assert held
     assert not held & trained
-    assert set(never["subject"]) <= {subject for subject, _ in trained}
+    facts = [fact for fact in known_facts.read(world.inputs["crawl"]) if fact.attribute in CONFIG.attributes]
+    asked, kept = divided(facts, CONFIG.never_asked, CONFIG.seed)
+    assert held <= {(fact.subject, fact.attribute) for fact in kept}
+    assert {fact.subject for fact in kept} <= {fact.subject for fact in asked}
+    assert 0.15 < len(kept) / len(facts) < 0.35
 
 
 def test_unknown_names_are_not_of_the_world_and_those_of_tests_are_others(world: Made) -> None:
@@ -139,8 +146,6 @@ def test_attributes_that_the_world_does_not_have_are_refused(world: Made, tmp_pa
 
 
 def test_unknown_names_are_as_long_in_tokens_as_known_ones(world: Made) -> None:
-    from stages.posttraining.world.names import lengths, possible, unknown
-
     tokenizer = load(world.inputs["tokenizer"].folder)
     known = possible("person")[::40]
     train, test = unknown("person", known, known, 60, tokenizer, 1)
@@ -148,3 +153,13 @@ def test_unknown_names_are_as_long_in_tokens_as_known_ones(world: Made) -> None:
     mean = sum(lengths(known, tokenizer)) / len(known)
     for part in (train, test):
         assert abs(sum(lengths(part, tokenizer)) / 60 - mean) < 0.1
+
+
+def test_an_index_that_was_begun_is_made_anew(world: Made, tmp_path: Path) -> None:
+    (tmp_path / "world" / "index").mkdir(parents=True)
+    (tmp_path / "world" / "index" / "vectors.npy").write_bytes(b"half")
+    made = [world_tool(world_index(world.inputs["crawl"], tmp_path / "world"), Searching(2, 240)) for _ in range(2)]
+    name = world.tests["subject"].drop_nulls()[0]
+    found = made[0].run(f"Where does {name} live?")
+    assert str(name) in found
+    assert found == made[1].run(f"Where does {name} live?")
