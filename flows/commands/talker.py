@@ -62,7 +62,7 @@ class Talker:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        told = "\n".join(part for part in (self.system.strip(), listing(self.tools)) if part)
+        told = "\n\n".join(part for part in (self.system.strip(), listing(self.tools)) if part)
         return (Message(SYSTEM, told), *self.history) if told else tuple(self.history)
 
     def reset(self) -> None:

@@ -149,8 +149,9 @@ def test_the_system_message_is_set_and_shown_with_the_tools(tmp_path: Path) -> N
     given = "/system\n/system Be very brief.\n"
     lines = said(given, model(tmp_path / "m", GREETS), "--system", "Be brief.", "--tools", "python").splitlines()
     assert lines[1] == "(Be brief."
-    assert lines[2].startswith("python(expression): ")
-    assert lines[3] == "(Be very brief."
+    assert lines[2] == ""
+    assert lines[3].startswith("python(expression): ")
+    assert lines[4] == "(Be very brief."
 
 
 def test_a_chat_is_saved_as_a_conversation_that_can_be_learnt_from_and_forgotten(tmp_path: Path) -> None:

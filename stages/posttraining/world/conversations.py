@@ -184,7 +184,7 @@ class _Maker:
         self.persona = Persona(config.name, config.maker, config.what)
         who = self.persona.sentence
         self.computes, self.searches, self.both = (
-            [f"{who}\n{listing(tools)}", listing(tools)] for tools in ([PYTHON], [SEARCH], [PYTHON, SEARCH])
+            [f"{who}\n\n{listing(tools)}", listing(tools)] for tools in ([PYTHON], [SEARCH], [PYTHON, SEARCH])
         )
 
     def all(self, counts: Counts) -> list[Made]:
