@@ -18,6 +18,8 @@ B rows, T positions, N = B*T tokens, D width, E experts, F hidden of one expert,
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +40,10 @@ class MixtureOfExperts(nn.Module):
         self.balance: Tensor | None = None
         self.load: Tensor | None = None  # [E] int64; no buffer, or DDP would overwrite it with rank 0's
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy begins without a past: the balance loss has a graph, which cannot be copied."""
+        return self.__dict__ | {"balance": None, "load": None}
+
     def forward(self, x_BTD: Tensor) -> Tensor:
         flat_ND = x_BTD.reshape(-1, x_BTD.shape[-1])
         probabilities_NE = F.softmax(self.router(flat_ND), -1, dtype=torch.float32)
@@ -46,16 +52,16 @@ class MixtureOfExperts(nn.Module):
             self._note(probabilities_NE, chosen_NA, x_BTD.shape[0])
         if self.experts.normalised:
             weights_NA = weights_NA / weights_NA.sum(-1, keepdim=True)
-        out = torch.zeros_like(flat_ND)
-        for expert in range(self.experts.count):
-            row, place = torch.where(chosen_NA == expert)
-            if row.numel() == 0:
-                continue
-            mine = flat_ND[row]
-            gate, up, down = (weight[expert].to(x_BTD.dtype) for weight in (self.gate, self.up, self.down))
-            answer = F.linear(F.silu(F.linear(mine, gate)) * F.linear(mine, up), down)
-            out.index_add_(0, row, answer * weights_NA[row, place, None].to(x_BTD.dtype))
-        return out.view_as(x_BTD)
+        order = chosen_NA.flatten().argsort(stable=True)  # [N*A]: the choices of expert 0 first, then those of 1 ...
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order), device=order.device)
+        chosen_E = torch.arange(self.experts.count, device=order.device)
+        ends_E = torch.searchsorted(chosen_NA.flatten()[order], chosen_E, right=True).to(torch.int32)
+        mine = cast(Tensor, _Sent.apply(flat_ND, order, place))
+        gate, up, down = (weight.to(x_BTD.dtype).mT for weight in (self.gate, self.up, self.down))
+        answers = _grouped(F.silu(_grouped(mine, gate, ends_E)) * _grouped(mine, up, ends_E), down, ends_E)
+        back_NAD = answers.index_select(0, place).view(*chosen_NA.shape, -1)
+        return (back_NAD * weights_NA[..., None].to(x_BTD.dtype)).sum(1).view_as(x_BTD)
 
     def _note(self, probabilities_NE: Tensor, chosen_NA: Tensor, rows: int) -> None:
         """Keep the balance loss of these rows and count who was chosen."""
@@ -66,6 +72,32 @@ class MixtureOfExperts(nn.Module):
         share_BE = chosen_NE.view(rows, -1, E).mean(1)
         mean_BE = probabilities_NE.view(rows, -1, E).mean(1)
         self.balance = E * (share_BE * mean_BE).sum() * (len(chosen_NA) / rows)
+
+
+def _grouped(x: Tensor, weight_EIO: Tensor, ends_E: Tensor) -> Tensor:
+    """Each expert's rows of `x`, which end before `ends_E`, times its matrix."""
+    if all(size * x.element_size() % 16 == 0 for size in weight_EIO.shape[1:]):  # what the kernel asks for
+        return F.grouped_mm(x, weight_EIO, offs=ends_E)
+    ends = [0, *ends_E.tolist()]
+    pieces = x.split([after - before for before, after in pairwise(ends)])
+    return torch.cat([piece @ weight for piece, weight in zip(pieces, weight_EIO.unbind(), strict=True)])
+
+
+class _Sent(torch.autograd.Function):
+    """Rows [N, D] once for each choice, in the order of the experts. The gradients of a row's choices are added up in the order of the
+    choices: PyTorch's own would add them in any order on CUDA."""
+
+    @staticmethod
+    def forward(ctx: Any, x_ND: Tensor, order: Tensor, place: Tensor) -> Tensor:
+        ctx.save_for_backward(place)
+        ctx.active = len(order) // len(x_ND)
+        return x_ND.index_select(0, order // ctx.active)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        (place,) = ctx.saved_tensors
+        (up,) = upstream
+        return up.index_select(0, place).view(-1, ctx.active, up.shape[-1]).sum(1), None, None
 
 
 @dataclass(frozen=True)
