@@ -94,7 +94,7 @@ def test_two_jobs_in_one_folder_take_turns(tmp_path: Path) -> None:
 def test_torchrun_starts_several_processes_and_one_that_ends_ends_all(tmp_path: Path) -> None:
     assert job("add", tmp_path, processes=2, threads=1) == {"sum": 3.0, "gathered": [0, 1]}
     for rank in (0, 1):
-        with pytest.raises(Problem, match="^this rank cannot$"):
+        with pytest.raises(Problem, match=r"^this rank cannot$"):
             job("one_of_two", tmp_path, "this rank cannot", rank=rank, processes=2, threads=1)
         with pytest.raises(Problem, match=r"killed \(SIGKILL\).*Lower compute.micro_rows"):
             job("one_of_two", tmp_path, "kill", rank=rank, processes=2, threads=1)
