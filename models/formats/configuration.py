@@ -159,14 +159,16 @@ def _whole(config: Mapping[str, Any], field: str, default: int | None = None) ->
 
 
 def _number(config: Mapping[str, Any], field: str, default: float | None = None) -> float:
-    value = config.get(field, default)
+    value = config.get(field)
+    value = default if value is None else value
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise Unusable(f"{field} is {value!r}; expected a number")
     return float(value)
 
 
 def _truth(config: Mapping[str, Any], field: str, default: bool) -> bool:
-    value = config.get(field, default)
+    value = config.get(field)
+    value = default if value is None else value
     if not isinstance(value, bool):
         raise Unusable(f"{field} is {value!r}; expected true or false")
     return value

@@ -14,7 +14,7 @@ too small for that, is the exception. A vocabulary or context of another size ma
 | 100m | 103 M | 12 x 768 | 32,768 | 1,024 |
 | gpt2-124m | 124 M | 12 x 768 | 50,257 | 1,024 |
 | 400m | 416 M | 20 x 1280 | 32,768 | 2,048 |
-| 1.5b | 1,578 M | 32 x 2048 | 32,768 | 2,048 |
+| 1.5b | 1,577 M | 32 x 2048 | 32,768 | 2,048 |
 """
 
 from collections.abc import Mapping
