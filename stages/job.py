@@ -86,6 +86,7 @@ def _environment(compute: Compute) -> dict[str, str]:
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     return os.environ | threads | {
         "OMP_WAIT_POLICY": "PASSIVE",
+        "MKL_DYNAMIC": "FALSE",  # as many threads as were asked for, whatever else runs: another number sums in another order
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may sum in another order each time
         "PYTHONPATH": path,
     }  # fmt: skip
