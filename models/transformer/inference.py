@@ -10,15 +10,14 @@ must be made anew when the weights have moved.
 | the queries of a group as rows of one attention | keys repeated for each | every key is read once |
 | on the CPU in fp32, `kernels` between the products | PyTorch's operations | see there |
 
-oneDNN adds up each number of a product in the same order whatever the number of rows, as long as the inner width is not large (measured:
-up to 2,048), and the kernels compute each row by itself: so a step over a row of fp32 is the same in any company, bit for bit. (Not so
-the reading of a prompt, nor what is computed with a single place or with several threads in another.)
+oneDNN adds up each number of a product in the same order whatever the number of rows, as long as the inner width is not large (measured on
+Zen 4: so at 1,024, not at 4,096), and the kernels compute each row by itself: so a step over a row of fp32 mostly is the same in any
+company, bit for bit. Not so the reading of a prompt, nor what an engine with a single place or another number of threads computes.
 
 B rows, T positions, D width, H query heads, K key-value heads, G = H / K, C numbers per head, S cached positions.
 """
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,8 @@ from torch import Tensor, nn
 
 from models.transformer import kernels
 from models.transformer.cache import NextLayer
-from models.transformer.linear import Linear
+from models.transformer.joined_experts import JoinedExperts
+from models.transformer.product import Product, joined
 from models.transformer.shape import Shape
 from models.transformer.transformer import Attention, Gelu, LayerCache, SwiGLU, Transformer
 
@@ -64,11 +64,9 @@ def _block(block: Any, shape: Shape, dtype: torch.dtype, rows: int, tables: Tabl
             feed_forward = JoinedSwiGLU(swiglu, dtype, rows)
         case Gelu() as gelu:
             feed_forward = _copy(gelu)
-            feed_forward.up, feed_forward.down = _product([gelu.up], dtype, rows), _product([gelu.down], dtype, rows)
+            feed_forward.up, feed_forward.down = joined([gelu.up], dtype, rows), joined([gelu.down], dtype, rows)
         case experts:
-            plain = _copy(experts)
-            plain.balance = None  # the last step's, with its graph, which cannot be copied
-            feed_forward = _cast(plain, dtype)
+            feed_forward = JoinedExperts(experts, _cast(experts.router, dtype), dtype, rows)
     norms = _cast(block.attention_norm, dtype), _cast(block.feed_forward_norm, dtype)
     if shape.family == "llama" and attention.kernels:
         return KernelBlock(shape, norms, attention, feed_forward)
@@ -93,57 +91,14 @@ def _cast(module: nn.Module, dtype: torch.dtype) -> Any:
     return copy.deepcopy(module).to(dtype)
 
 
-def _product(layers: Sequence[Linear], dtype: torch.dtype, rows: int) -> "Product":
-    return Product([layer.weight for layer in layers], [layer.bias for layer in layers], dtype, rows)
-
-
-class Product(nn.Module):
-    """x @ weights joined + biases joined."""
-
-    def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor | None], dtype: torch.dtype, rows: int) -> None:
-        super().__init__()
-        parts = [weight.detach().to(dtype) for weight in weights]
-        weight = torch.cat(parts) if len(parts) > 1 else parts[0].contiguous()
-        given = [bias.detach().to(dtype) for bias in biases if bias is not None]
-        self.bias = torch.cat(given) if given else None
-        self.outputs = weight.shape[0]
-        self.single = None
-        self.blocks = None
-        self.weight = weight
-        if weight.device.type == "cpu":
-            if weight.dtype == torch.float32 and rows == 1 and torch.get_num_threads() == 1:
-                self.single = weight.numpy()
-            elif _blocks_help(weight.dtype):
-                self.blocks = torch.ops.mkldnn._reorder_linear_weight(weight)
-                self.weight = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.blocks is not None:
-            out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.blocks, self.bias, "none", [], "")
-        elif self.single is not None and x.numel() == x.shape[-1]:
-            out = x.new_empty(*x.shape[:-1], self.outputs)
-            kernels.product(self.single, x.view(-1).numpy(), out.view(-1).numpy())
-            if self.bias is not None:
-                out += self.bias
-        else:
-            out = F.linear(x, self.weight, self.bias)
-        return out
-
-
-def _blocks_help(dtype: torch.dtype) -> bool:
-    if not torch.backends.mkldnn.is_available():
-        return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
-
-
 class JoinedAttention(nn.Module):
     """`Attention`. The sines in its `turn` are negated in their lower half, so that a rotation is x cos + swapped x sin."""
 
     def __init__(self, attention: Attention, dtype: torch.dtype, rows: int, tables: Tables | None) -> None:
         super().__init__()
         self.shape = attention.shape
-        self.qkv = _product([attention.q, attention.k, attention.v], dtype, rows)
-        self.o = _product([attention.o], dtype, rows)
+        self.qkv = joined([attention.q, attention.k, attention.v], dtype, rows)
+        self.o = joined([attention.o], dtype, rows)
         self.weight: Tensor | None = None
         if attention.q_norm is not None and attention.k_norm is not None:
             each = [attention.q_norm.weight] * self.shape.heads + [attention.k_norm.weight] * self.shape.kv_heads
@@ -174,8 +129,8 @@ class JoinedAttention(nn.Module):
         else:
             out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=H != K)
             out = out.transpose(1, 2).reshape(B, T, H * C)
-        joined: Tensor = self.o(out)
-        return joined
+        projected: Tensor = self.o(out)
+        return projected
 
     def _step(self, qkv_B1X: Tensor, mask: Tensor | None, cache: NextLayer) -> Tensor:
         B, H, K, C = qkv_B1X.shape[0], self.shape.heads, self.shape.kv_heads, self.shape.head_width
@@ -189,15 +144,15 @@ class JoinedAttention(nn.Module):
             out = F.scaled_dot_product_attention(qkv[:, : H * C].view(B, K, H // K, C), *cache.all(), attn_mask=mask).view(
                 B, 1, -1
             )
-        joined: Tensor = self.o(out)
-        return joined
+        projected: Tensor = self.o(out)
+        return projected
 
 
 class JoinedSwiGLU(nn.Module):
     def __init__(self, swiglu: SwiGLU, dtype: torch.dtype, rows: int) -> None:
         super().__init__()
-        self.gate_up = _product([swiglu.gate, swiglu.up], dtype, rows)
-        self.down = _product([swiglu.down], dtype, rows)
+        self.gate_up = joined([swiglu.gate, swiglu.up], dtype, rows)
+        self.down = joined([swiglu.down], dtype, rows)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, -1)

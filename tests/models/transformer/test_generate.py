@@ -1,6 +1,7 @@
 import random
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -74,6 +75,20 @@ def test_a_request_gives_the_same_tokens_in_any_company(kind: str) -> None:
 def test_the_same_requests_give_the_same_bits() -> None:
     model, asked = small_model(), requests(24, sampling=MANY)
     assert generate(model, asked, rows=5) == generate(model, asked, rows=5)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_two_threads_give_the_tokens_of_one(rows: int) -> None:
+    model, asked = small_model(), [replace(request, max_new_tokens=4) for request in requests(8)[:5]]
+    before = torch.get_num_threads()
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            found.append([one.tokens for one in generate(model, asked, rows)])
+        finally:
+            torch.set_num_threads(before)
+    assert found[0] == found[1]
 
 
 def test_seeds_alone_tell_equal_requests_apart() -> None:

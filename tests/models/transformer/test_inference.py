@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.transformer.inference import Product, inference
+from models.transformer.inference import inference
+from models.transformer.product import Product
 from tests.models.transformer.small_models import SHAPES, small_model
 
 TOKENS = torch.randint(0, 97, (3, 20), generator=torch.Generator().manual_seed(0))
@@ -43,6 +44,18 @@ def test_the_model_itself_stays_as_it_was(kind: str, compute: torch.dtype) -> No
     loss = model(TOKENS).float().logsumexp(-1).sum()
     loss.backward()
     assert all(weight.grad is not None and weight.dtype == torch.float32 for weight in model.parameters() if weight.ndim > 1)
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("compute", [torch.float32, torch.bfloat16])
+def test_it_can_be_made_in_the_midst_of_training(kind: str, compute: torch.dtype) -> None:
+    model = small_model(kind, compute)
+    logits = model(TOKENS)
+    (logits.float().sum() + model.balance()).backward(retain_graph=True)
+    made = inference(model, 2)
+    with torch.inference_mode():
+        away = (made.logits(made.hidden(TOKENS)) - logits).abs()
+        assert away.median() < (1e-4 if compute == torch.float32 else 0.1)
 
 
 @pytest.mark.parametrize("rows", [1, 8])
