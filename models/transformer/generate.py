@@ -1,81 +1,26 @@
-"""Generation in batches: requests come and go, the rows of the batch are always full, each token is streamed as it is chosen.
+"""Generation in batches: requests come and go, the batch is kept full, each token is streamed as it is chosen.
 
 | given | |
 |---|---|
-| `Request` | prompt, limits, sampling settings, what ends it, its own seed |
-| `Completion` | tokens after the prompt (the stop token included), log-probabilities, why it ended |
+| `Request` | prompt, limits, sampling settings, what ends it, what is put into it on the way, its own seed |
+| `Completion` | tokens after the prompt (the stop token included), their log-probabilities, why it ended |
 | `generate` | all completions, in the order of the requests |
 | `stream` | the same, token by token |
-| `Engine` | the loop itself: `add` requests at any time, `step` |
+| `Engine` | the loop itself, for a server: `add` requests at any time, `step` |
 
-A row is what the cache holds plus one pending token, which the next step feeds: the last of the prompt, then each chosen one. A prompt is
-read in one forward (several new ones together; equal prompts once). A finished row gives its place to the last one, and that to whoever waits.
-
-What is guaranteed: a request's random numbers come from its seed alone, and its logits do not depend on other rows but for the rounding of
-sums (a matrix product of another height may add in another order: ~1e-6 of a logit in fp32, ~1e-2 in bf16). So its tokens are the same
-in any company unless two of them are nearer to each other than that, which in fp32 is practically never. Bit for bit the same: the same
+What is guaranteed: a request's random numbers come from its seed alone, and its logits depend on other rows at most by the rounding of
+sums (a matrix product of another height may add in another order: 1e-6 of a logit in fp32, 1e-2 in bf16). So its tokens are the same in
+any company unless two of them are nearer to each other than that, which in fp32 is practically never. Bit for bit the same: the same
 requests, rows and threads on the same kind of device. The global random state is neither read nor changed.
-
-B rows, S cached positions, V vocabulary.
 """
 
-import math
-import random
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
-import torch
-from torch import Tensor
-
-from models.transformer.cache import Cache, Next
-from models.transformer.inference import inference
-from models.transformer.sampling import PLAIN, Chooser, Sampling
+from models.transformer.engine import Engine
+from models.transformer.request import Completion, Request, Token, room
 from models.transformer.transformer import Transformer
-from models.unusable import Unusable
 
-_PROMPT_TOKENS = 8192  # of one forward over prompts, padding included; more than this only for a single prompt
-
-
-@dataclass(frozen=True)
-class Request:
-    prompt: Sequence[int]
-    max_new_tokens: int = 100
-    """Of the completion, put-in tokens included; fewer where the model's context ends."""
-    sampling: Sampling = PLAIN
-    stops: Sequence[int] = ()
-    """Any of these tokens ends the completion, as its last one."""
-    seed: int = 0
-    top_logprobs: int = 0
-    """The log-probabilities of so many best tokens are given for each position."""
-    stop_when: Callable[[Sequence[int]], bool] | None = None
-    """Asked after each chosen token with the completion so far: is it at its end? (Stop strings, for example.)"""
-    answer: Callable[[Sequence[int]], Sequence[int]] | None = None
-    """Asked after each chosen token with the completion so far: tokens to put in behind it before going on; none, mostly. (Tools.)"""
-
-
-@dataclass(frozen=True)
-class Completion:
-    tokens: list[int]
-    logprobs: list[float]
-    """Of the model's own distribution at the sampling temperature, without penalty and truncation; 0 where a token was put in."""
-    chosen: list[bool]
-    """False where a token was put in by `answer`."""
-    finish_reason: Literal["stop", "length"]
-    top_logprobs: list[list[tuple[int, float]]] = field(default_factory=list)
-    """By position, the best first; only where they were asked for."""
-
-
-@dataclass(frozen=True)
-class Token:
-    """One more token of a request; with its last one comes the completion."""
-
-    ticket: int
-    token: int
-    logprob: float
-    chosen: bool
-    completion: Completion | None
+__all__ = ["Completion", "Engine", "Request", "Token", "generate", "stream"]
 
 
 def generate(model: Transformer, requests: Sequence[Request], rows: int = 32) -> list[Completion]:
@@ -88,219 +33,9 @@ def stream(model: Transformer, requests: Sequence[Request], rows: int = 32) -> I
     """Each token as it is chosen; `ticket` is the number of its request in the list."""
     if not requests:
         return
-    longest = max(_room(model.shape.context, request) for request in requests)
+    longest = max(room(model.shape.context, request) for request in requests)
     engine = Engine(model, min(rows, len(requests)), longest)
     for request in requests:
         engine.add(request)
     while engine.busy:
         yield from engine.step()
-
-
-def _room(context: int, request: Request) -> int:
-    """Positions that a request may come to."""
-    if not request.prompt:
-        raise Unusable("the prompt is empty; give at least one token, such as the one that begins a document")
-    if request.max_new_tokens < 1:
-        raise Unusable(f"max_new_tokens is {request.max_new_tokens}; expected at least 1")
-    if len(request.prompt) >= context:
-        raise Unusable(
-            f"the prompt has {len(request.prompt)} tokens, the model's context {context}: no room for an answer. Shorten the prompt to "
-            f"{context - 1} tokens or fewer"
-        )
-    return min(len(request.prompt) + request.max_new_tokens, context)
-
-
-class Row:
-    """A request at work."""
-
-    def __init__(self, ticket: int, request: Request, limit: int) -> None:
-        self.ticket, self.request, self.limit = ticket, request, limit
-        self.random = random.Random(request.seed)
-        self.tokens: list[int] = []
-        self.logprobs: list[float] = []
-        self.chosen: list[bool] = []
-        self.top: list[list[tuple[int, float]]] = []
-
-    def take(self, token: int, logprob: float, chosen: bool, top: list[tuple[int, float]]) -> None:
-        self.tokens.append(token)
-        self.logprobs.append(logprob)
-        self.chosen.append(chosen)
-        if self.request.top_logprobs:
-            self.top.append(top)
-
-    def completion(self, reason: Literal["stop", "length"]) -> Completion:
-        return Completion(self.tokens, self.logprobs, self.chosen, reason, self.top)
-
-
-class Engine:
-    """`rows` places in a cache of `length` positions (default: the model's context)."""
-
-    def __init__(self, model: Transformer, rows: int, length: int | None = None) -> None:
-        self.model = inference(model, rows)
-        self.shape = model.shape
-        self.device = model.embedding.weight.device
-        self.places = rows
-        self.cache = Cache(self.shape, rows, min(length or self.shape.context, self.shape.context), model.compute, self.device)
-        self.waiting: deque[Row] = deque()
-        self.rows: list[Row] = []
-        self.pending_B = torch.zeros(rows, dtype=torch.int64, device=self.device)
-        self.seen_BV = torch.zeros(rows, self.shape.vocab, dtype=torch.bool, device=self.device)
-        self.tickets = 0
-        self.next: Next | None = None
-        self.chooser: Chooser | None = None
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.rows or self.waiting)
-
-    def add(self, request: Request) -> int:
-        """The ticket by which its tokens are known. Raises Unusable where it cannot be served."""
-        room = _room(self.shape.context, request)
-        if room > self.cache.length:
-            raise Unusable(
-                f"a prompt of {len(request.prompt)} tokens and {request.max_new_tokens} new ones need {room} positions, this engine's cache has "
-                f"{self.cache.length}; shorten one of them or make a longer cache"
-            )
-        wrong = next((token for token in request.prompt if not 0 <= token < self.shape.vocab), None)
-        if wrong is not None:
-            raise Unusable(
-                f"the prompt holds the token {wrong}; the model knows 0 .. {self.shape.vocab - 1}. Is this the tokenizer it was trained with?"
-            )
-        self.waiting.append(Row(self.tickets, request, room - len(request.prompt)))
-        self.tickets += 1
-        return self.tickets - 1
-
-    def step(self) -> list[Token]:
-        """One token for each row at work, after waiting requests were let in where there is a place."""
-        with torch.inference_mode():
-            return self._step()
-
-    def _step(self) -> list[Token]:
-        self._admit()
-        if not self.rows:
-            return []
-        if self.next is None or self.chooser is None:
-            self.next = self.cache.next(len(self.rows))
-            self.chooser = Chooser([row.request.sampling for row in self.rows], self.device)
-        n = len(self.rows)
-        hidden_B1D = self.model.hidden(
-            self.pending_B[:n, None], positions=self.next.position, mask=self.next.mask, cache=self.next.layers
-        )
-        self.next.advance()
-        uniform_B = None
-        if not self.chooser.greedy:
-            uniform_B = torch.tensor([row.random.random() for row in self.rows], dtype=torch.float64, device=self.device)
-        choice = self.chooser.choose(self.model.logits(hidden_B1D[:, 0]), uniform_B, self.seen_BV[:n])
-        self.pending_B[:n] = choice.tokens
-        if self.chooser.penalised:
-            self.seen_BV[:n].scatter_(1, choice.tokens[:, None], True)
-        return self._settle(choice.tokens.tolist(), choice.logprobs.tolist(), self._best(choice.every))
-
-    def _best(self, all_BV: Tensor) -> list[list[tuple[int, float]]]:
-        most = min(max(row.request.top_logprobs for row in self.rows), self.shape.vocab)
-        if not most:
-            return [[] for _ in self.rows]
-        best = all_BV.topk(most)
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [
-            list(zip(tokens, values, strict=True))[: row.request.top_logprobs]
-            for row, (tokens, values) in zip(self.rows, pairs, strict=True)
-        ]
-
-    def _settle(self, tokens: list[int], logprobs: list[float], best: list[list[tuple[int, float]]]) -> list[Token]:
-        """What was chosen goes to its rows; those at their end leave."""
-        events: list[Token] = []
-        ended: list[int] = []
-        for place, row in enumerate(self.rows):
-            token, logprob = tokens[place], logprobs[place]
-            if math.isnan(logprob):
-                raise Unusable("the model gave logits that are not numbers: its weights are damaged or its training went astray")
-            row.take(token, logprob, True, best[place])
-            added = [(token, logprob, True)]
-            reason = self._reason(row, token)
-            if reason is None and row.request.answer is not None:
-                put = list(row.request.answer(row.tokens))[: row.limit - len(row.tokens)]
-                if put:
-                    self._put(place, token, put)
-                    for one in put:
-                        row.take(one, 0.0, False, [])
-                    added += [(one, 0.0, False) for one in put]
-                    reason = "length" if len(row.tokens) >= row.limit else None
-            completion = None if reason is None else row.completion(reason)
-            events += [Token(row.ticket, *one, None) for one in added[:-1]]
-            events.append(Token(row.ticket, *added[-1], completion))
-            if completion is not None:
-                ended.append(place)
-        for place in reversed(ended):
-            self._leave(place)
-        return events
-
-    def _reason(self, row: Row, token: int) -> Literal["stop", "length"] | None:
-        if token in row.request.stops or (row.request.stop_when is not None and row.request.stop_when(row.tokens)):
-            return "stop"
-        return "length" if len(row.tokens) >= row.limit else None
-
-    def _put(self, place: int, token: int, put: list[int]) -> None:
-        """Behind the chosen `token`, which is not in the cache yet, come `put`: all but the last are read now."""
-        read = [token, *put[:-1]]
-        layers, positions, mask = self.cache.later(place, len(read))
-        self.model.hidden(torch.tensor([read], device=self.device), positions=positions, mask=mask, cache=layers)
-        self.cache.lengths[place] += len(read)
-        self.pending_B[place] = put[-1]
-        self.seen_BV[place, torch.tensor(put, device=self.device)] = True
-        self.next = None
-
-    def _leave(self, place: int) -> None:
-        last = len(self.rows) - 1
-        if place != last:
-            self.cache.copy(last, place)
-            self.pending_B[place] = self.pending_B[last]
-            self.seen_BV[place] = self.seen_BV[last]
-            self.rows[place] = self.rows[last]
-        self.rows.pop()
-        self.next, self.chooser = None, None
-
-    def _admit(self) -> None:
-        """Waiting requests take the free places: prompts in as few forwards as memory allows, equal prompts once."""
-        while self.waiting and len(self.rows) < self.places:
-            first = len(self.rows)
-            prompts: dict[tuple[int, ...], int] = {}
-            taken: list[Row] = []
-            while self.waiting and first + len(taken) < self.places:
-                prompt = tuple(self.waiting[0].request.prompt)
-                widest = max(map(len, [*prompts, prompt]))
-                if prompt not in prompts and prompts and widest * (len(prompts) + 1) > _PROMPT_TOKENS:
-                    break
-                prompts.setdefault(prompt, len(prompts))
-                taken.append(self.waiting.popleft())
-            self._read(first, list(prompts))
-            self._place(first, taken, prompts)
-
-    def _read(self, first: int, prompts: list[tuple[int, ...]]) -> None:
-        """All but the last token of each prompt into the cache."""
-        widest = max(map(len, prompts)) - 1
-        if widest:
-            padded = torch.tensor([(*prompt[:-1], *[0] * (widest + 1 - len(prompt))) for prompt in prompts], device=self.device)
-            self.model.hidden(padded, cache=self.cache.fresh(first, len(prompts)))
-        for place, prompt in enumerate(prompts, first):
-            self.cache.lengths[place] = len(prompt) - 1
-
-    def _place(self, first: int, taken: list[Row], prompts: dict[tuple[int, ...], int]) -> None:
-        """Rows in such an order that each prompt's first row lies where it was read; its repetitions follow as copies."""
-        firsts: dict[tuple[int, ...], Row] = {}
-        repeated: list[Row] = []
-        for row in taken:
-            prompt = tuple(row.request.prompt)
-            if prompt in firsts:
-                repeated.append(row)
-            else:
-                firsts[prompt] = row
-        for place, row in enumerate([*firsts.values(), *repeated], first):
-            prompt = tuple(row.request.prompt)
-            if place >= first + len(prompts):
-                self.cache.copy(first + prompts[prompt], place)
-            self.pending_B[place] = prompt[-1]
-            self.seen_BV[place] = False
-            self.seen_BV[place, torch.tensor(prompt, device=self.device)] = True
-            self.rows.append(row)
-        self.next, self.chooser = None, None

@@ -49,7 +49,7 @@ def strict(line: str) -> Any:
     return json.loads(line, parse_constant=refuse)
 
 
-@pytest.mark.parametrize("name", ["demo", "run", "show", "why", "lineage", "verify", "gc", "doctor"])
+@pytest.mark.parametrize("name", ["demo", "run", "sample", "show", "why", "lineage", "verify", "gc", "doctor"])
 def test_every_command_and_every_option_says_what_it_is_for(name: str) -> None:
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     assert command.help
