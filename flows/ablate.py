@@ -71,7 +71,10 @@ class AblateSettings(CorpusSettings):
     tokenizer: TokenizerConfig = TokenizerConfig(size=1024)
     tokenize: TokenizeConfig = TokenizeConfig(validation=0.0)
     pack: PackConfig = PackConfig(row_length=256)
-    pretrain: PretrainConfig = PretrainConfig(preset="demo", tokens=1_000_000, rows=8, validation_every=0, samples_every=0)
+    pretrain: PretrainConfig = PretrainConfig(
+        preset="demo", tokens=1_000_000, rows=8, validation_every=0, samples_every=0, prompts=(), spike=0.0
+    )
+    """Spikes are let pass: unfiltered text has pages that are like no other."""
     evaluate_base: EvaluateBaseConfig = EvaluateBaseConfig()
     compute: Compute = Compute()
 
