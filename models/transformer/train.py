@@ -15,7 +15,6 @@ observations.
 
 import contextlib
 import math
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,14 +27,13 @@ from torch.optim import Optimizer
 
 from models.transformer import random_state
 from models.transformer.checkpoint import Checkpoints, described
+from models.transformer.divergence import WINDOW, Diverged, complaint
 from models.transformer.schedule import Schedule
 from models.transformer.world import World
 from models.unusable import Unusable
 
 PATIENCE = 20
 """Checkpoints that are written by time take at most one part of so many of it, however large the model is."""
-WINDOW = 64
-"""Steps whose median a spike is measured against."""
 
 Row = dict[str, float]
 
@@ -52,10 +50,6 @@ class Loss:
     """Also a sum, also divided by the number of supervised tokens of the global step, but no part of the reported loss."""
     measures: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Name -> (sum, weight): reported as the sum of sums / the sum of weights, over micro-batches and processes. The same names always."""
-
-
-class Diverged(Unusable):
-    """The loss or the gradients are no numbers any more, or the loss has leapt. The weights are those of before."""
 
 
 class Method(Protocol):
@@ -255,25 +249,12 @@ class _Run:
         return norm
 
     def _check(self, loss: float, norm: float) -> None:
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            what = f"the loss is {loss}" if not math.isfinite(loss) else f"the norm of the gradients is {norm}"
-            raise Diverged(f"step {self.step + 1}: {what}. {self._advice()}")
         recent = [row["loss"] for row in self.rows[-WINDOW:] if "loss" in row]
-        if not self.plan.spike or len(recent) < WINDOW // 4:
-            return
-        median = statistics.median(recent)
-        spread = statistics.median(abs(one - median) for one in recent)
-        if loss > median + max(self.plan.spike, 10 * spread):
+        if (wrong := complaint(loss, norm, recent, self.plan.spike)) is not None:
             raise Diverged(
-                f"step {self.step + 1}: the loss is {loss:.3f}, where the median of the {len(recent)} steps before is {median:.3f}; "
-                f"expected at most {max(self.plan.spike, 10 * spread):.3f} more. {self._advice()}"
+                f"step {self.step + 1}: {wrong}. The last good checkpoint is {described(self.checkpoints.newest())}. Lower the learning "
+                "rates, clip harder or look at the data of this step; training with the same settings would come to the same step"
             )
-
-    def _advice(self) -> str:
-        return (
-            f"The last good checkpoint is {described(self.checkpoints.newest())}. Lower the learning rates, clip harder or look at the data "
-            "of this step; training with the same settings would come to the same step"
-        )
 
     def _observed(self, seconds: float) -> Row:
         with torch.compiler.set_stance("force_eager"):  # other shapes than a training step's are not worth compiling for

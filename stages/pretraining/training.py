@@ -11,8 +11,9 @@ import polars as pl
 from models.formats.pretrained import save_model
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.checkpoint import Checkpoints
+from models.transformer.divergence import Diverged
 from models.transformer.optimizer import optimizers
-from models.transformer.train import Diverged, Plan, Row, train
+from models.transformer.train import Plan, Row, train
 from models.transformer.transformer import Transformer
 from models.transformer.world import joined
 from stages.compute import Compute

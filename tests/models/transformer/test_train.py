@@ -15,11 +15,12 @@ import torch
 from torch import nn
 
 from models.transformer.checkpoint import Checkpoints
+from models.transformer.divergence import Diverged
 from models.transformer.loss import cross_entropy
 from models.transformer.optimizer import optimizers
 from models.transformer.schedule import Schedule
 from models.transformer.shape import Experts, Shape
-from models.transformer.train import Diverged, Loss, Plan, Row, Watcher, train
+from models.transformer.train import Loss, Plan, Row, Watcher, train
 from models.transformer.transformer import Transformer
 from models.transformer.world import World, alone, joined
 from models.unusable import Unusable
