@@ -35,7 +35,7 @@ class Checkpoints:
     keep: int = 2
 
     def save(self, step: int, content: Mapping[str, Any]) -> Path:
-        """Write one, then remove all but the newest `keep`."""
+        """Write one, then remove all but the newest `keep`, and others of the same step."""
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f"{_TEMPORARY}{os.getpid()}"
         try:
@@ -56,7 +56,9 @@ class Checkpoints:
             os.fsync(folder)  # the rename itself must survive a power cut
         finally:
             os.close(folder)
-        for old in self.files()[self.keep :]:
+        others = [path for path in self.files() if path != final]
+        same = [path for path in others if path.name.startswith(f"step-{step:09}-")]
+        for old in {*others[max(0, self.keep - 1) :], *same}:
             old.unlink(missing_ok=True)
         return final
 

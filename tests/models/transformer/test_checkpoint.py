@@ -40,6 +40,15 @@ def test_the_newest_is_loaded_and_the_last_few_are_kept(tmp_path: Path) -> None:
     assert len(list((tmp_path / "there").iterdir())) == 2
 
 
+def test_one_that_is_written_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    checkpoints = at(tmp_path)
+    checkpoints.save(2, content(2))
+    for extra in range(4):
+        last = checkpoints.save(3, content(3) | {"extra": extra})
+    assert [int(path.name[5:14]) for path in checkpoints.files()] == [3, 2]
+    assert checkpoints.newest() == last
+
+
 @pytest.mark.parametrize("damage", ["cut", "emptied", "altered", "longer"])
 def test_a_damaged_one_is_never_loaded_but_the_one_before_it(tmp_path: Path, damage: str) -> None:
     checkpoints = at(tmp_path)
