@@ -56,9 +56,9 @@ class Checkpoints:
             os.fsync(folder)  # the rename itself must survive a power cut
         finally:
             os.close(folder)
-        others = [path for path in self.files() if path != final]
-        same = [path for path in others if path.name.startswith(f"step-{step:09}-")]
-        for old in {*others[max(0, self.keep - 1) :], *same}:
+        same = [path for path in self.files() if path.name.startswith(f"step-{step:09}-") and path != final]
+        older = [path for path in self.files() if path not in (final, *same)]
+        for old in (*same, *older[max(0, self.keep - 1) :]):
             old.unlink(missing_ok=True)
         return final
 
