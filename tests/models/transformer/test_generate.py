@@ -95,7 +95,8 @@ def test_seeds_alone_tell_equal_requests_apart() -> None:
     model = small_model()
     asked = [Request([1, 2, 3], 12, seed=seed) for seed in (1, 2, 1)]
     first, second, third = generate(model, asked)
-    assert first == third
+    assert first.tokens == third.tokens
+    assert first.logprobs == pytest.approx(third.logprobs, abs=1e-4)  # rows of one batch are summed in other blocks
     assert first.tokens != second.tokens
 
 
