@@ -131,6 +131,8 @@ class Transformer(nn.Module):
         """Matrices by fan-in, what writes into the residual stream zero (GPT-2: its paper's), so that the untrained model is uniform."""
         for name, weight in self.named_parameters():
             if weight.ndim < 2:
+                if name.endswith("bias"):
+                    nn.init.zeros_(weight)
                 continue
             if self.shape.family == "gpt2":
                 residual = name.endswith(("attention.o.weight", "feed_forward.down.weight"))
