@@ -48,7 +48,6 @@ def one_by_one(made: MixtureOfExperts, x_BTD: Tensor) -> Tensor:
 def test_every_token_gets_the_answers_of_its_best_experts(
     count: int, active: int, hidden: int, width: int, normalised: bool
 ) -> None:
-    """(Odd widths, which the grouped kernel does not take, among them.)"""
     made = layer(Experts(count, active, hidden, normalised), width)
     x = torch.randn(2, 7, width, requires_grad=True)
     found, expected = made(x), one_by_one(made, x)
@@ -57,6 +56,20 @@ def test_every_token_gets_the_answers_of_its_best_experts(
     up = torch.randn_like(found)
     for one, two in zip(torch.autograd.grad(found, given, up), torch.autograd.grad(expected, given, up), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_in_bf16_the_grouped_kernel_and_widths_that_it_does_not_take_give_the_same() -> None:
+    made = layer(Experts(4, 2, 8))
+    wider = layer(Experts(4, 2, 9))
+    with torch.no_grad():  # one more hidden number, which says nothing
+        wider.router.weight.copy_(made.router.weight)
+        for one, two in ((wider.gate, made.gate), (wider.up, made.up)):
+            one[:, :8], one[:, 8] = two, 0
+        wider.down[..., :8], wider.down[..., 8] = made.down, 0
+    x = torch.randn(2, 7, 16).bfloat16()
+    assert made(x).dtype == torch.bfloat16
+    torch.testing.assert_close(made(x), wider(x))
+    torch.testing.assert_close(made(x), one_by_one(made, x), rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("hidden", [8, 5])
