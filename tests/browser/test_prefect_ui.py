@@ -128,7 +128,7 @@ def test_a_wrong_value_stays_in_the_form_with_its_field_named(chromium: "Browser
 def test_a_run_cancelled_and_retried_in_the_ui_goes_on_where_it_stopped(
     chromium: "Browser", up: Up, seen: Seen, lists: Path
 ) -> None:
-    run = up.start("demo", until="corpus", lists=str(lists), simulate={"pages": 1500})
+    run = up.start("demo", until="corpus", lists=str(lists), simulate={"pages": 4000})
     with tab(chromium, seen) as page:
         page.goto(f"{prefect(up)}/v2/runs/flow-run/{run}")
         until(lambda: up.tasks(run).get("extract") == "Completed", 120)
