@@ -30,6 +30,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from models.transformer.allocation import keep_freed_memory
 from models.unusable import Unusable
 from stages.compute import Compute
 from stages.stage import Config
@@ -146,6 +147,7 @@ def follow(folder: Path) -> None:
 
 def _work(folder: Path, rank: int, entry: str, inputs: Any, out: Path, config: Config, compute: Compute) -> None:
     (folder / f"pid-{rank}").write_text(str(os.getpid()), encoding="utf-8")
+    keep_freed_memory()
     module, _, name = entry.partition(":")
     try:
         stats = getattr(importlib.import_module(module), name)(inputs, out, config, compute)
