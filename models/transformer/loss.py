@@ -44,9 +44,9 @@ def token_losses(hidden: Tensor, weight_VD: Tensor, targets: Tensor) -> Tensor:
 
 
 def _chunks(hidden_ND: Tensor, weight_VD: Tensor) -> Iterator[slice]:
-    """On CPUs the logits of a chunk stay in the cache; too few rows would multiply slowly."""
-    numbers = 2**26 if hidden_ND.device.type == "cuda" else 2**21
-    step = max(128, numbers // len(weight_VD))
+    """On CPUs 512 rows were the fastest at every vocabulary (fewer pass over the matrix's gradient too often, more leave the cache)."""
+    cuda = hidden_ND.device.type == "cuda"
+    step = max(256, min(8192 if cuda else 512, (2**26 if cuda else 2**25) // len(weight_VD)))
     return (slice(first, first + step) for first in range(0, len(hidden_ND), step))
 
 
@@ -80,7 +80,7 @@ class _Fused(torch.autograd.Function):
             # The likeliest token's probability is 1 / sum of exp(logit - highest logit): no second pass for the sum.
             log_sum_M1 = wide_MV.amax(-1, keepdim=True) - error_MV.amax(-1, keepdim=True).log()
             nll += ((log_sum_M1 - wide_MV.gather(-1, at_M1)) * supervised_M1).sum()
-            error_MV.scatter_add_(-1, at_M1, error_MV.new_full((1, 1), -1).expand_as(at_M1))
+            error_MV.scatter_(-1, at_M1, error_MV.gather(-1, at_M1) - 1)
             error_MV = error_MV if wide == logits_MV.dtype else logits_MV.copy_(error_MV)
             hidden_grad_ND[rows] = torch.mm(error_MV, weight) * supervised_M1
             chunk_MD = chunk_MD * supervised_M1

@@ -34,7 +34,7 @@ def gradients(
 
 @pytest.mark.parametrize("ignored", [0.0, 0.3])
 @pytest.mark.parametrize(
-    ("count", "vocab"), [(10, 7), (600, 20_000), (300, 30_000)]
+    ("count", "vocab"), [(10, 7), (1100, 2000), (600, 90_000)]
 )  # one chunk, several, a last one that is short
 def test_it_is_pytorchs_cross_entropy_and_so_are_its_gradients(count: int, vocab: int, ignored: float) -> None:
     given = drawn(count, vocab, ignored=ignored)
@@ -45,7 +45,7 @@ def test_it_is_pytorchs_cross_entropy_and_so_are_its_gradients(count: int, vocab
 
 
 def test_in_bf16_the_sums_stay_fp32() -> None:
-    given = drawn(600, 20_000)
+    given = drawn(1100, 9000)
     exact = gradients(plain, torch.float32, *given)
     theirs = gradients(plain, torch.bfloat16, *given)
     ours = gradients(lambda *given: cross_entropy(*given)[0], torch.bfloat16, *given)
@@ -97,7 +97,7 @@ def test_a_frozen_matrix_or_frozen_states_ask_for_no_gradient() -> None:
 
 
 def test_the_loss_of_each_token_is_pytorchs() -> None:
-    hidden, weight, targets = drawn(600, 20_000)
+    hidden, weight, targets = drawn(1100, 9000)
     found = token_losses(hidden, weight, targets)
     expected = F.cross_entropy((hidden @ weight.T).flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
     assert found.shape == targets.shape
@@ -111,4 +111,4 @@ def test_all_logits_never_exist_at_once() -> None:
     hidden, weight, targets = drawn(4096, 20_000)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         cross_entropy(hidden, weight, targets)[0].backward()
-    assert max(event.self_cpu_memory_usage for event in profile.events()) < 4 * 4096 * 20_000 / 8
+    assert max(event.self_cpu_memory_usage for event in profile.events()) < 4 * 4096 * 20_000 / 4
