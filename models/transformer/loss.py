@@ -65,10 +65,9 @@ class _Fused(torch.autograd.Function):
         wide = torch.promote_types(hidden_ND.dtype, torch.float32)
         nll = torch.zeros((), dtype=wide, device=hidden_ND.device)
         hidden_grad_ND = torch.empty_like(hidden_ND)
-        weight_grad_VD = torch.zeros(weight.shape, dtype=wide, device=weight.device)
-        kept: dict[
-            str, Tensor
-        ] = {}  # a chunk's numbers are written over the last chunk's: fresh memory would cost more than the sums
+        weight_grad_VD = torch.zeros(weight.shape, dtype=wide, device=weight.device) if ctx.needs_input_grad[1] else None
+        # A chunk's numbers are written over the last chunk's: fresh memory would cost more than the sums.
+        kept: dict[str, Tensor] = {}
         for rows in _chunks(hidden_ND, weight):
             chunk_MD = hidden_ND[rows]
             supervised_M1 = (targets_N[rows] != IGNORED)[:, None]
@@ -83,6 +82,8 @@ class _Fused(torch.autograd.Function):
             error_MV.scatter_(-1, at_M1, error_MV.gather(-1, at_M1) - 1)
             error_MV = error_MV if wide == logits_MV.dtype else logits_MV.copy_(error_MV)
             hidden_grad_ND[rows] = torch.mm(error_MV, weight) * supervised_M1
+            if weight_grad_VD is None:
+                continue
             chunk_MD = chunk_MD * supervised_M1
             if wide == error_MV.dtype:
                 weight_grad_VD.addmm_(error_MV.T, chunk_MD)
@@ -92,6 +93,7 @@ class _Fused(torch.autograd.Function):
         return nll
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor | None, None]:
         hidden_grad_ND, weight_grad_VD = ctx.saved_tensors
-        return hidden_grad_ND * upstream[0].to(hidden_grad_ND.dtype), weight_grad_VD * upstream[0], None
+        to_hidden = hidden_grad_ND * upstream[0].to(hidden_grad_ND.dtype)
+        return to_hidden, None if weight_grad_VD is None else weight_grad_VD * upstream[0], None
