@@ -19,6 +19,7 @@ from models.transformer.linear import Linear
 from models.transformer.norm import Norm
 from models.transformer.rotary import rotate, table
 from models.transformer.shape import Shape
+from models.unusable import Unusable
 
 
 class LayerCache(Protocol):
@@ -162,6 +163,10 @@ class Transformer(nn.Module):
         `positions`: [T] or [B, T], default 0 .. T-1. `mask`: bool, True = may look, broadcastable to [B, H, T, S]; default causal.
         """
         T = tokens_BT.shape[1]
+        if positions is None and T > self.shape.context:
+            raise Unusable(
+                f"a row of {T} tokens in a context of {self.shape.context}; expected no longer row, or a longer context"
+            )
         x: Tensor = self.embedding(tokens_BT)
         turn: tuple[Tensor, Tensor] | None = None
         if self.positions is not None:

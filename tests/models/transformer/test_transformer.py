@@ -10,6 +10,7 @@ from torch import Tensor
 from models.transformer.loss import cross_entropy
 from models.transformer.shape import Experts, Llama3Scaling, Shape
 from models.transformer.transformer import Transformer
+from models.unusable import Unusable
 
 BASE = Shape(vocab=61, width=32, layers=2, heads=4, kv_heads=2, head_width=8, hidden=48, context=300)
 SHAPES = {
@@ -156,6 +157,12 @@ def test_a_model_that_has_learnt_can_be_copied(name: str) -> None:
     cross_entropy(made.hidden(tokens()), made.output_weight, tokens())[0].backward()
     again = copy.deepcopy(made)
     assert torch.equal(again(tokens()), made(tokens()))
+
+
+@EACH
+def test_a_row_longer_than_the_context_is_refused(name: str) -> None:
+    with pytest.raises(Unusable, match="a row of 301 tokens in a context of 300"):
+        model(name)(tokens(1, 301))
 
 
 @pytest.mark.slow
