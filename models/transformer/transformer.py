@@ -163,7 +163,7 @@ class Transformer(nn.Module):
         `positions`: [T] or [B, T], default 0 .. T-1. `mask`: bool, True = may look, broadcastable to [B, H, T, S]; default causal.
         """
         T = tokens_BT.shape[1]
-        if positions is None and T > self.shape.context:
+        if positions is None and self.shape.context < T:
             raise Unusable(
                 f"a row of {T} tokens in a context of {self.shape.context}; expected no longer row, or a longer context"
             )
