@@ -30,7 +30,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from models.transformer.allocation import keep_freed_memory
+from models.transformer.allocation import freed_memory_kept
 from models.unusable import Unusable
 from stages.compute import Compute
 from stages.stage import Config
@@ -147,10 +147,10 @@ def follow(folder: Path) -> None:
 
 def _work(folder: Path, rank: int, entry: str, inputs: Any, out: Path, config: Config, compute: Compute) -> None:
     (folder / f"pid-{rank}").write_text(str(os.getpid()), encoding="utf-8")
-    keep_freed_memory()
     module, _, name = entry.partition(":")
     try:
-        stats = getattr(importlib.import_module(module), name)(inputs, out, config, compute)
+        with freed_memory_kept():
+            stats = getattr(importlib.import_module(module), name)(inputs, out, config, compute)
     except (Problem, Unusable) as error:
         _write(folder / f"problem-{rank}.json", {"text": str(error)})
         raise SystemExit(1) from error

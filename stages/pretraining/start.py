@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from models.tokenizer.tokenizer import Tokenizer
-from models.transformer.allocation import keep_freed_memory
 from models.transformer.shape import Shape
 from models.transformer.transformer import Transformer
 from stages.compute import Compute
@@ -21,7 +20,6 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 def exact(compute: Compute) -> None:
     """The number of threads, and the same sums each time."""
-    keep_freed_memory()
     torch.set_num_threads(compute.threads_each)  # the environment alone is held to the number of cores
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written

@@ -20,7 +20,7 @@ from rich.table import Table
 from flows.commands.bench.learners import Step, architectures, dressed, learners
 from flows.commands.options import JsonOption
 from flows.commands.terminal import console
-from models.transformer.allocation import keep_freed_memory
+from models.transformer.allocation import freed_memory_kept
 from models.transformer.ceiling import matmul_ceiling
 from models.transformer.counting import flops_per_token
 from models.transformer.presets import preset
@@ -76,7 +76,6 @@ def train(
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise Problem(f"--device {device}: expected cpu{', or cuda' if torch.cuda.is_available() else '; there is no CUDA here'}")
     torch.set_num_threads(threads)
-    keep_freed_memory()
     shown = Console(stderr=True, highlight=False)
     measured: list[Measured] = []
     for kind in kinds:
@@ -84,7 +83,8 @@ def train(
         for name in names:
             shown.print(f"{name}, {kind}")
             one = dressed(base, name)
-            measured += _measured(one, name, kind, device, compiled, (rows, steps, rounds), ceiling)
+            with freed_memory_kept():
+                measured += _measured(one, name, kind, device, compiled, (rows, steps, rounds), ceiling)
     if json_:
         about = {
             "preset": shape, "vocab": base.vocab, "context": base.context, "rows": rows, "steps": steps, "rounds": rounds,
