@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 from pydantic import Field
-from scipy.stats import t as student
 
 from stages.ablation.plot import plot
+from stages.evaluation.measures import interval
 from stages.stage import Config, Input, Stage
 from storage.problem import Problem
 from storage.shards import encode, read_parquet
@@ -128,15 +128,6 @@ def _compared(
     if low is not None and high is not None and (low > 0 or high < 0):
         verdict = "better" if (difference < 0) == LOWER_IS_BETTER[measure] else "worse"
     return variant, where, measure, mean, difference, low, high, len(differences), verdict, epochs, tokens
-
-
-def interval(differences: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float | None, float | None]:
-    """(mean, low, high): Student's t, 95 %; no interval for one pair."""
-    mean = float(np.mean(differences))
-    if len(differences) < 2:
-        return mean, None, None
-    half = float(student.ppf(0.975, len(differences) - 1) * np.std(differences, ddof=1) / np.sqrt(len(differences)))
-    return mean, mean - half, mean + half
 
 
 def report(table: pl.DataFrame, baseline: str) -> str:

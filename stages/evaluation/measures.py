@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import polars as pl
+from scipy.stats import t as student
 
 Z = 1.959964
 """Of 95 %."""
@@ -98,7 +99,7 @@ def ratio(
     return Measure(task, part, metric, value, n, stderr, low, high, None, note)
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson(hits: float, n: int) -> tuple[float, float]:
     """95 % interval of a share."""
     centre = (hits + Z * Z / 2) / (n + Z * Z)
     spread = Z / (n + Z * Z) * math.sqrt(hits * (n - hits) / n + Z * Z / 4)
@@ -116,3 +117,12 @@ def difference(one: Measure, other: Measure, part: str, note: str | None = None)
         low = value - math.hypot(one.value - one.low, other.high - other.value)
         high = value + math.hypot(one.high - one.value, other.value - other.low)
     return Measure(one.task, part, one.metric, value, one.n + other.n, stderr, low, high, None, note)
+
+
+def interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float | None, float | None]:
+    """(mean, low, high) over seeds: Student's t, 95 %; no interval for one."""
+    middle = float(np.mean(values))
+    if len(values) < 2:
+        return middle, None, None
+    half = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return middle, middle - half, middle + half

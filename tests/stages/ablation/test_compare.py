@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from stages.ablation.compare import COMPARE, CompareConfig, interval
+from stages.ablation.compare import COMPARE, CompareConfig
+from stages.evaluation.measures import interval
 from stages.evaluation.measures import SCORES
 from stages.stage import Input
 from storage.problem import Problem
