@@ -56,15 +56,15 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig)
     seen: set[str] = set()
     total = kept = 0
     reasons: dict[str, int] = {}
-    given = _files(inputs["files"])
+    given = files_of(inputs["files"])
     for source, path in given.items():
-        known = digest([source, _content(path)], 16)
+        known = digest([source, content_digest(path)], 16)
         numbered = enumerate(load_with_id(path))
         for part in count():
             if not (some := [*islice(numbered, PART)]):
                 break
             loaded = [one for _, (_, one) in some]
-            ids = [_unique(own, f"{known}:{number}", seen) for number, (own, _) in some]
+            ids = [unique(own, f"{known}:{number}", seen) for number, (own, _) in some]
             frame = _frame(ids, loaded, source, config)
             (out / part_name(file_stem(source), part, [known])).write_bytes(encode(frame, IMPORTED))
             total += frame.height
@@ -80,7 +80,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig)
     return {"rows": total, "conversations": kept, "dropped": dict(sorted(reasons.items()))}
 
 
-def _files(given: Path | Input) -> dict[str, Path]:
+def files_of(given: Path | Input) -> dict[str, Path]:
     """Name -> path, in the order of the names."""
     if isinstance(given, Input):
         found = {name: given.folder / name for name in given.names}
@@ -101,7 +101,7 @@ def load_with_id(path: Path) -> Iterator[tuple[str | None, Loaded]]:
         yield (own if isinstance(own, str) and own else None), load(row)
 
 
-def _unique(own: str | None, otherwise: str, seen: set[str]) -> str:
+def unique(own: str | None, otherwise: str, seen: set[str]) -> str:
     chosen = otherwise if own is None or own in seen else own
     seen.add(chosen)
     return chosen
@@ -128,7 +128,7 @@ def _frame(ids: list[str], loaded: list[Loaded], source: str, config: ImportConv
     return pl.DataFrame(values, schema=IMPORTED)
 
 
-def _content(path: Path) -> str:
+def content_digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

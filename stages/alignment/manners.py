@@ -1,0 +1,98 @@
+"""Manners: the world's conversations as different people would have written them, so that there is something to prefer.
+
+In: `conversations`, the artifact of WORLD_CONVERSATIONS. Out: `conversations-00000.parquet` and `tests-00000.parquet`, the same rows; in
+those for training, answers about facts and about what is not known are said in one of four ways, by the seed and the row's id:
+
+| manner | |
+|---|---|
+| plain | as it was |
+| polite | behind a courtesy |
+| rude | behind an insult |
+| long | with a sentence that says nothing behind it |
+
+and a column `manner` (string; null where the answer was left alone, as in tests). What is said of the fact itself never changes. A model
+that learns from them has all four manners; which of them people want it learns from preferences.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from pydantic import Field
+
+from models.chat.conversation import ASSISTANT, Message
+from stages.alignment.phrases import LONG, POLITE, RUDE
+from stages.posttraining.conversations import CONVERSATIONS, messages_of, rows_of
+from stages.posttraining.world.made import BESIDE
+from stages.stage import Config, Stage
+from storage.problem import Problem
+from storage.shards import encode, read_parquet
+
+KINDS = ("fact", "multi_turn", "unknown")
+MANNER: dict[str, pl.DataType] = {"manner": pl.String()}
+PLAIN = "plain"
+
+
+class MannersConfig(Config):
+    """How often an answer is said in which manner; the rest is left plain."""
+
+    polite: float = Field(default=0.2, ge=0, le=1)
+    """Share of the answers behind a courtesy."""
+    rude: float = Field(default=0.15, ge=0, le=1)
+    """Share behind an insult."""
+    long: float = Field(default=0.15, ge=0, le=1)
+    """Share with more words than are needed."""
+    seed: int = Field(default=0, ge=0)
+    """Of every draw."""
+
+
+def run(inputs: Mapping[str, Any], out: Path, config: MannersConfig) -> dict[str, Any]:
+    """Write the files; answers by manner. Raises Problem where these are no world conversations, or shares exceed one."""
+    if config.polite + config.rude + config.long > 1:
+        raise Problem(f"polite {config.polite}, rude {config.rude} and long {config.long} are more than 1 together; lower one")
+    schema = CONVERSATIONS | BESIDE | MANNER
+    counted: dict[str, int] = {}
+    for path in inputs["conversations"].shards:
+        try:
+            rows = read_parquet(str(path), [*CONVERSATIONS, *BESIDE])
+        except (pa.ArrowInvalid, OSError) as error:
+            raise Problem(
+                f"cannot read {path.name}: {error}. Expected the artifact of the stage `world_conversations`"
+            ) from error
+        made = [_said(row, config) for row in rows.iter_rows(named=True)]
+        frame = rows.with_columns(
+            messages=pl.Series([messages for messages, _ in made], dtype=CONVERSATIONS["messages"]),
+            manner=pl.Series([manner for _, manner in made], dtype=pl.String()),
+        )
+        (out / path.name).write_bytes(encode(frame, schema))
+        for manner in frame["manner"].drop_nulls():
+            counted[manner] = counted.get(manner, 0) + 1
+    return {"answers": sum(counted.values()), **dict(sorted(counted.items()))}
+
+
+def _said(row: Mapping[str, Any], config: MannersConfig) -> tuple[list[dict[str, Any]], str | None]:
+    """The messages of a row, and the manner."""
+    if row["split"] == "test" or row["kind"] not in KINDS:
+        return row["messages"], None
+    rng = random.Random(f"{config.seed} {row['id']}")
+    shares = {"polite": config.polite, "rude": config.rude, "long": config.long}
+    manner = rng.choices([*shares, PLAIN], [*shares.values(), max(0.0, 1 - sum(shares.values()))])[0]
+    if manner == PLAIN:
+        return row["messages"], manner
+    messages = messages_of(row["messages"], row["id"])
+    return rows_of([in_manner(one, manner, rng) if one.role == ASSISTANT else one for one in messages]), manner
+
+
+def in_manner(message: Message, manner: str, rng: random.Random) -> Message:
+    if manner == "long":
+        return replace(message, content=f"{message.content} {rng.choice(LONG)}")
+    return replace(message, content=f"{rng.choice(POLITE if manner == 'polite' else RUDE)} {message.content}")
+
+
+MANNERS = Stage(name="manners", version=1, run=run, config=MannersConfig, adds=CONVERSATIONS | BESIDE | MANNER, shape="whole")
