@@ -9,6 +9,7 @@ B rows, S cached positions, V vocabulary.
 import math
 import random
 from collections import deque
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -84,6 +85,14 @@ class Engine:
         self.tickets += 1
         return self.tickets - 1
 
+    def cancel(self, ticket: int) -> None:
+        """Between steps: nothing more is computed for it, and its place is free. One that has ended already is passed over."""
+        self.waiting = deque(row for row in self.waiting if row.ticket != ticket)
+        place = next((place for place, row in enumerate(self.rows) if row.ticket == ticket), None)
+        if place is not None:
+            with torch.inference_mode():
+                self._leave(place)
+
     def step(self) -> list[Token]:
         """One token for each row at work, after waiting requests were let in where there is a place."""
         with torch.inference_mode():
@@ -130,7 +139,7 @@ class Engine:
             if math.isnan(logprob):
                 raise Unusable("the model gave logits that are not numbers: its weights are damaged or its training went astray")
             row.take(token, logprob, True, best[place])
-            added = [(token, logprob, True)]
+            added = [Token(row.ticket, token, logprob, True, None, best[place])]
             reason = self._reason(row, token)
             if reason is None and row.request.answer is not None:
                 put = list(row.request.answer(row.tokens))[: row.limit - len(row.tokens)]
@@ -138,11 +147,10 @@ class Engine:
                     self._put(place, token, put)
                     for one in put:
                         row.take(one, 0.0, False, [])
-                    added += [(one, 0.0, False) for one in put]
+                    added += [Token(row.ticket, one, 0.0, False, None) for one in put]
                     reason = "length" if len(row.tokens) >= row.limit else None
             completion = None if reason is None else row.completion(reason)
-            events += [Token(row.ticket, *one, None) for one in added[:-1]]
-            events.append(Token(row.ticket, *added[-1], completion))
+            events += [*added[:-1], replace(added[-1], completion=completion)]
             if completion is not None:
                 ended.append(place)
         for place in reversed(ended):

@@ -6,7 +6,7 @@
 | `Completion` | tokens after the prompt (the stop token included), their log-probabilities, why it ended |
 | `generate` | all completions, in the order of the requests |
 | `stream` | the same, token by token |
-| `Engine` | the loop itself, for a server: `add` requests at any time, `step` |
+| `Engine` | the loop itself, for a server: `add` and `cancel` requests at any time, `step` |
 
 What is guaranteed: a request's random numbers come from its seed alone, and its logits depend on other rows at most by the rounding of
 sums (a matrix product of another height may add in another order: 1e-6 of a logit in fp32, 1e-2 in bf16). So its tokens are the same in

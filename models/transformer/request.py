@@ -46,6 +46,8 @@ class Token:
     logprob: float
     chosen: bool
     completion: Completion | None
+    top: list[tuple[int, float]] = field(default_factory=list)
+    """The best tokens of its position with their log-probabilities; only where they were asked for."""
 
 
 def room(context: int, request: Request) -> int:

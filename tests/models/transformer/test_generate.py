@@ -129,6 +129,7 @@ def test_the_best_log_probabilities_are_given_to_whoever_asks() -> None:
     assert [best[0][0] for best in given.top_logprobs] == given.tokens
     assert [best[0][1] for best in given.top_logprobs] == given.logprobs
     assert all(len(best) == 3 and best == sorted(best, key=lambda pair: -pair[1]) for best in given.top_logprobs)
+    assert [event.top for event in stream(model, [asking])] == given.top_logprobs
 
 
 def test_a_stop_token_ends_a_completion_and_belongs_to_it() -> None:
@@ -238,6 +239,24 @@ def test_requests_join_while_others_are_at_work_in_memory_that_stays_the_same() 
     assert [done[ticket].tokens for ticket in range(12)] == [
         naive(model, request.prompt, request.max_new_tokens) for request in asked
     ]
+
+
+def test_a_cancelled_request_frees_its_place_and_changes_no_other() -> None:
+    model, asked = small_model(), requests(9)
+    alone = generate(model, asked)
+    engine = Engine(model, rows=3)
+    tickets = [engine.add(replace(request, max_new_tokens=20)) for request in asked[:2]] + [engine.add(one) for one in asked[2:]]
+    engine.step()
+    engine.cancel(tickets[0])  # at work
+    engine.cancel(tickets[8])  # waiting
+    engine.cancel(99)
+    assert (len(engine.rows), len(engine.waiting)) == (2, 5)
+    done = {}
+    while engine.busy:
+        done |= {event.ticket: event.completion for event in engine.step() if event.completion is not None}
+        engine.cancel(next(iter(done), 99))  # it has ended already
+    assert sorted(done) == tickets[1:8]
+    assert [done[ticket].tokens[: len(alone[ticket].tokens)] for ticket in tickets[1:8]] == [one.tokens for one in alone[1:8]]
 
 
 def test_an_engine_refuses_what_is_longer_than_its_cache() -> None:
