@@ -43,11 +43,13 @@ def story(rng: random.Random, name: str, start: int, moves: Sequence[int]) -> st
     return " ".join([f"{name} has {start} {item}.", *told, f"How many {item} does {name} have now?"])
 
 
-def arithmetic(people: Sequence[str], rng: random.Random, count: int, test: bool) -> list[Made]:
+def arithmetic(
+    people: Sequence[str], rng: random.Random, count: int, test: bool, lengths: Sequence[int] = STEPS
+) -> list[Made]:
     """As many of each number of steps."""
     made = []
     for number in range(count):
-        steps = STEPS[number % len(STEPS)]
+        steps = lengths[number % len(lengths)]
         start, moves = problem(rng, steps, test)
         told = people and rng.random() < STORIES
         question = story(rng, rng.choice(people), start, moves) if told else f"What is {expression(start, moves)}?"
