@@ -24,8 +24,8 @@ class LoraFields(Config):
     """Which matrices of each layer get one."""
 
 
-class FineTuning(Config):
-    """How a model is trained further."""
+class Updates(Config):
+    """How weights are moved by gradients: for how long, how fast, which of them."""
 
     epochs: float = Field(default=3.0, gt=0)
     """How often each row is read, rounded up to whole steps; passed over where `steps` is given."""
@@ -33,8 +33,6 @@ class FineTuning(Config):
     """Updates of the weights; null: by `epochs`."""
     rows: int = Field(default=16, ge=1)
     """Rows of a step, over all processes."""
-    mixture: dict[str, float] = {}
-    """Share of each source in the mixture, by its name; empty: every row as often as any other."""
     lora: LoraFields | None = None
     """Adapters that are trained alone and merged at the end; null: all weights are trained."""
     optimizer: OptimizerKind | None = None
@@ -60,11 +58,32 @@ class FineTuning(Config):
     dtype: Literal["bf16", "fp32"] = "bf16"
     """Type of the mathematics; weights and optimizers are always fp32. On a CPU without bf16 products, fp32 is much faster."""
     seed: int = Field(default=0, ge=0)
-    """Of the order of rows, the first adapters and the samples."""
+    """Of the order of rows, the first adapters and whatever is drawn."""
     validation_every: int = Field(default=50, ge=0)
     """Steps between two looks at the held-out rows; 0: at the beginning and the end alone."""
     validation_rows: int = Field(default=128, ge=0)
     """Most held-out rows that are read at a look; 0: none, there is no validation."""
+    spike: float = Field(default=2.0, ge=0)
+    """Stop where the loss exceeds the median of the last 64 steps by so many nats and by ten median deviations; 0: never."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Updates:
+        if self.lora is not None and self.optimizer == "muon":
+            raise ValueError("optimizer muon and lora are both given; adapters are trained with adamw: leave optimizer out")
+        self.plan(1)
+        return self
+
+    def plan(self, count: int) -> Schedule:
+        """Over all steps, of a training on `count` rows."""
+        steps = self.steps or max(1, -int(-self.epochs * count // self.rows))
+        return Schedule(steps, self.schedule, self.warmup, self.decay, self.floor)
+
+
+class FineTuning(Updates):
+    """How a model is trained further."""
+
+    mixture: dict[str, float] = {}
+    """Share of each source in the mixture, by its name; empty: every row as often as any other."""
     samples_every: int = Field(default=100, ge=0)
     """Steps between two rounds of samples; 0: at the beginning and the end alone."""
     prompts: tuple[str, ...] = ("Hello! Who are you?", "What is 3 + 4?")
@@ -75,8 +94,6 @@ class FineTuning(Config):
     """Longest answer."""
     temperature: float = Field(default=0.0, ge=0)
     """Of the samples; 0: always the likeliest token."""
-    spike: float = Field(default=2.0, ge=0)
-    """Stop where the loss exceeds the median of the last 64 steps by so many nats and by ten median deviations; 0: never."""
     replay_rows: int = Field(default=4, ge=1)
     """Rows of pretraining text in each step beside `rows`, where the stage is given some to replay."""
     replay_weight: float = Field(default=0.2, gt=0)
@@ -84,14 +101,6 @@ class FineTuning(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> FineTuning:
-        if self.lora is not None and self.optimizer == "muon":
-            raise ValueError("optimizer muon and lora are both given; adapters are trained with adamw: leave optimizer out")
         if any(not 0 < weight < float("inf") for weight in self.mixture.values()):
             raise ValueError(f"mixture {self.mixture}; expected positive numbers. To leave a source out, do not lay it out")
-        self.plan(1)
         return self
-
-    def plan(self, count: int) -> Schedule:
-        """Over all steps, of a training on `count` rows."""
-        steps = self.steps or max(1, -int(-self.epochs * count // self.rows))
-        return Schedule(steps, self.schedule, self.warmup, self.decay, self.floor)

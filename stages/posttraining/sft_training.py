@@ -15,14 +15,13 @@ from models.formats.pretrained import load_model, read_shape, save_model
 from models.tokenizer.reserved import RESERVED
 from models.tokenizer.roles import is_winnow
 from models.tokenizer.tokenizer import Tokenizer
-from models.transformer.checkpoint import Checkpoints
 from models.transformer.lora import Lora, adapt, merge
-from models.transformer.optimizer import optimizers
-from models.transformer.train import Plan, Row, train
+from models.transformer.train import Row
 from models.transformer.transformer import Transformer
 from models.transformer.world import World, joined
 from stages.compute import Compute
 from stages.posttraining.fine_tuning import FineTuning
+from stages.posttraining.fitting import fit
 from stages.posttraining.material import Chats, Material, Texts, material
 from stages.posttraining.sft import SftConfig
 from stages.posttraining.tuning import REPLAY, SUPERVISED, Objective, Tuning
@@ -96,15 +95,6 @@ def tune(
     progress = Progress(out, schedule.steps)
     chats = is_winnow(known.tokenizer.special)
     method = Tuning(model, rows, replay, objective, known.tokenizer, config, compute, world, progress, chats)
-    found = optimizers(
-        model,
-        config.optimizer or ("muon" if config.lora is None else "adamw"),
-        matrix_rate=config.matrix_rate,
-        rate=config.rate,
-        embedding_rate=config.embedding_rate,
-        weight_decay=config.weight_decay,
-        compute=DTYPES[config.dtype],
-    )
     if compute.compile:
         for block in model.blocks:
             block.compile(dynamic=False)
@@ -116,9 +106,7 @@ def tune(
         "begun from": begun,
         **identity,
     }
-    checkpoints = Checkpoints(out / ".checkpoints", made_of, compute.checkpoint_steps, compute.checkpoint_seconds)
-    plan = Plan(schedule, config.clip, config.spike)
-    table = train(model, method, found, plan, world, checkpoints, progress.watcher(world.rank, lambda: method.samples))
+    table = fit(model, method, schedule, made_of, out, config, compute, world, progress, lambda: method.samples)
     if world.rank == 0:
         _write(out, model, known.tokenizer, table, method)
     return figures(model.shape, table, compute, world, (*NAMES, *(REPLAY if replay else ()), *objective.columns))

@@ -23,9 +23,11 @@ TOLD_AGAIN = 500  # rows of an interrupted run that whoever follows the resumed 
 
 
 class Progress:
-    def __init__(self, out: Path, total: int) -> None:
+    def __init__(self, out: Path, total: int, counted: str = "tok") -> None:
+        """`counted`: what the loss is a mean over."""
         self.path = out / FILE
         self.total = total
+        self.counted = counted
         self._told = 0.0
         self._marks: deque[tuple[float, float, float]] = deque(maxlen=WINDOW)  # (time, step, tokens)
 
@@ -61,7 +63,7 @@ class Progress:
         (begin, first, before), (end, last, after) = self._marks[0], self._marks[-1]
         if last > first:
             left = round((self.total - last) * (end - begin) / (last - first))
-            parts += [f"{(after - before) / (end - begin):,.0f} tok/s", f"{clock(left)} left"]
+            parts += [f"{(after - before) / (end - begin):,.0f} {self.counted}/s", f"{clock(left)} left"]
         return " · ".join(parts)
 
     def _write(self, **event: Any) -> None:
