@@ -24,15 +24,9 @@ class LoraFields(Config):
     """Which matrices of each layer get one."""
 
 
-class Updates(Config):
-    """How weights are moved by gradients: for how long, how fast, which of them."""
+class Moves(Config):
+    """How weights are moved by gradients: which of them, how fast."""
 
-    epochs: float = Field(default=3.0, gt=0)
-    """How often each row is read, rounded up to whole steps; passed over where `steps` is given."""
-    steps: int | None = Field(default=None, ge=1)
-    """Updates of the weights; null: by `epochs`."""
-    rows: int = Field(default=16, ge=1)
-    """Rows of a step, over all processes."""
     lora: LoraFields | None = None
     """Adapters that are trained alone and merged at the end; null: all weights are trained."""
     optimizer: OptimizerKind | None = None
@@ -59,24 +53,37 @@ class Updates(Config):
     """Type of the mathematics; weights and optimizers are always fp32. On a CPU without bf16 products, fp32 is much faster."""
     seed: int = Field(default=0, ge=0)
     """Of the order of rows, the first adapters and whatever is drawn."""
-    validation_every: int = Field(default=50, ge=0)
-    """Steps between two looks at the held-out rows; 0: at the beginning and the end alone."""
-    validation_rows: int = Field(default=128, ge=0)
-    """Most held-out rows that are read at a look; 0: none, there is no validation."""
     spike: float = Field(default=2.0, ge=0)
     """Stop where the loss exceeds the median of the last 64 steps by so many nats and by ten median deviations; 0: never."""
 
     @model_validator(mode="after")
-    def _possible(self) -> Updates:
+    def _possible(self) -> Moves:
         if self.lora is not None and self.optimizer == "muon":
             raise ValueError("optimizer muon and lora are both given; adapters are trained with adamw: leave optimizer out")
-        self.plan(1)
+        self.over(1)
         return self
+
+    def over(self, steps: int) -> Schedule:
+        return Schedule(steps, self.schedule, self.warmup, self.decay, self.floor)
+
+
+class Updates(Moves):
+    """How long weights are moved by rows, and how that is watched."""
+
+    epochs: float = Field(default=3.0, gt=0)
+    """How often each row is read, rounded up to whole steps; passed over where `steps` is given."""
+    steps: int | None = Field(default=None, ge=1)
+    """Updates of the weights; null: by `epochs`."""
+    rows: int = Field(default=16, ge=1)
+    """Rows of a step, over all processes."""
+    validation_every: int = Field(default=50, ge=0)
+    """Steps between two looks at the held-out rows; 0: at the beginning and the end alone."""
+    validation_rows: int = Field(default=128, ge=0)
+    """Most held-out rows that are read at a look; 0: none, there is no validation."""
 
     def plan(self, count: int) -> Schedule:
         """Over all steps, of a training on `count` rows."""
-        steps = self.steps or max(1, -int(-self.epochs * count // self.rows))
-        return Schedule(steps, self.schedule, self.warmup, self.decay, self.floor)
+        return self.over(self.steps or max(1, -int(-self.epochs * count // self.rows)))
 
 
 class FineTuning(Updates):

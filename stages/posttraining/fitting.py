@@ -14,7 +14,7 @@ from models.transformer.schedule import Schedule
 from models.transformer.train import Method, Plan, Row, train
 from models.transformer.world import World
 from stages.compute import Compute
-from stages.posttraining.fine_tuning import Updates
+from stages.posttraining.fine_tuning import Moves
 from stages.pretraining.progress import Progress
 from stages.pretraining.start import DTYPES
 
@@ -27,7 +27,7 @@ def fit(
     schedule: Schedule,
     made_of: Mapping[str, str],
     out: Path,
-    config: Updates,
+    config: Moves,
     compute: Compute,
     world: World,
     progress: Progress,
