@@ -27,6 +27,7 @@ Out: `scores.parquet` (`stages.evaluation.measures`, task "chat"), `report.md` a
 | tool needed, python, search | called; right (of all); right after call | |
 | search without result | refused | |
 | tool not needed | called | tools listed |
+| repeat | right | texts to say again |
 | identity, name, maker, what | right | |
 | all | finished | |
 
@@ -73,7 +74,7 @@ from storage.problem import Problem
 from storage.shards import encode, read_parquet
 
 TASK = "chat"
-KINDS = ("fact", "multi_turn", "unknown", "arithmetic", "python", "search", "idle", "identity")
+KINDS = ("fact", "multi_turn", "unknown", "arithmetic", "python", "search", "idle", "repeat", "identity")
 LEAST_ANSWER = 16
 """Tokens that must be left for an answer; a question that leaves fewer is not asked."""
 ROWS: dict[str, pl.DataType] = {
@@ -99,7 +100,7 @@ class EvaluateChatConfig(Config):
     """0: the likeliest token each time."""
     questions: int = Field(0, ge=0)
     """Most questions of each kind and part; 0 = all that the artifact has."""
-    max_tokens: int = Field(120, ge=1)
+    max_tokens: int = Field(200, ge=1)
     """Most tokens of a turn, results included."""
     calls: int = Field(2, ge=0)
     """Most calls in a turn; one too many is told so."""
@@ -262,6 +263,7 @@ def _rates(rows: pl.DataFrame) -> Iterator[tuple[str, str, list[bool]]]:
         yield name, "right after call", of("right", mine, was_called)
     yield "search without result", "refused", of("refused", kind == SEARCH, part == "not_found")
     yield "tool not needed", "called", of("called", kind == "idle")
+    yield "repeat", "right", of("right", kind == "repeat")
     yield "identity", "right", of("right", kind == "identity")
     for name in ("name", "maker", "what"):
         yield name, "right", of("right", kind == "identity", part == name)

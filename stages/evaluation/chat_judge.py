@@ -8,6 +8,7 @@
 | python | the answer names the tool's true result, as a word |
 | identity | the answer names the name, the maker or what it is |
 | idle | no tool was called |
+| repeat | the answer is the text, to the letter |
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ def right(question: Question, turn: Turn, world: Truth) -> bool:
         return fact is not None and world.names(answer, fact) and not unknowing(answer)
     if question.kind == "arithmetic":
         return answer.rstrip(".") == expected
+    if question.kind == "repeat":
+        return answer == expected
     if question.kind == "identity":
         return expected.casefold() in answer.casefold()
     return re.search(rf"(?<![\w-]){re.escape(expected)}(?![\w-])", answer) is not None

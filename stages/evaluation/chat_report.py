@@ -28,6 +28,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Called where it is needed, and then the right answer. *Search without result*: what was found does not answer.",
         ("tool needed", "python", "search", "search without result", "tool not needed"),
     ),
+    "Looking back": ("Texts of made-up words, said again to the letter.", ("repeat",)),
     "Who it is": ("", ("identity", "name", "maker", "what")),
     "Turns": ("Those that the model ended by itself.", ("all",)),
 }

@@ -43,9 +43,7 @@ def story(rng: random.Random, name: str, start: int, moves: Sequence[int]) -> st
     return " ".join([f"{name} has {start} {item}.", *told, f"How many {item} does {name} have now?"])
 
 
-def arithmetic(
-    people: Sequence[str], rng: random.Random, count: int, test: bool, lengths: Sequence[int] = STEPS
-) -> list[Made]:
+def arithmetic(people: Sequence[str], rng: random.Random, count: int, test: bool, lengths: Sequence[int] = STEPS) -> list[Made]:
     """As many of each number of steps."""
     made = []
     for number in range(count):

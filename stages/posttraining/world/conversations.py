@@ -13,6 +13,7 @@ go through `render`; `layout` takes no test rows. `names.json`: name, kind, spli
 | python | spelling, counting, large sums by the tool, where the system message lists it | words and sums |
 | search | questions looked up, where it is listed; answers with a citation | pairs, names |
 | idle | tools listed and not needed: no call | pairs |
+| repeat | saying again what was said, made-up words and numbers | texts |
 | identity | name, maker, what the assistant is | nothing: what is tested is that it is kept |
 
 A tool is used where the system message lists it and only there: where `search` is listed, questions about the world are looked up.
@@ -44,6 +45,7 @@ from stages.posttraining.world.identity import Persona, behind, identity, small_
 from stages.posttraining.world.known import divided, multi_turn, questions, refusals
 from stages.posttraining.world.made import BESIDE, Made
 from stages.posttraining.world.names import lengths, unknown
+from stages.posttraining.world.repeating import repeating
 from stages.posttraining.world.searching import Searching, searching, world_index, world_tool
 from stages.retrieval.tool import DESCRIPTION as FINDS
 from stages.simulation.world import FOODS, GOODS, JOBS, PETS
@@ -65,21 +67,23 @@ NAMES: dict[str, pl.DataType] = {
 class Counts(Config):
     """Conversations of each kind."""
 
-    fact: int = Field(5000, ge=0)
+    fact: int = Field(2500, ge=0)
     """Single questions about known facts."""
-    multi_turn: int = Field(800, ge=0)
+    multi_turn: int = Field(600, ge=0)
     """Several questions in a row."""
-    unknown: int = Field(2700, ge=0)
+    unknown: int = Field(3000, ge=0)
     """Questions about who or what does not exist."""
-    arithmetic: int = Field(4000, ge=0)
+    arithmetic: int = Field(8000, ge=0)
     """Sums with worked steps."""
-    python: int = Field(1500, ge=0)
+    python: int = Field(2400, ge=0)
     """Spelling, counting and large sums through a tool."""
-    search: int = Field(600, ge=0)
+    search: int = Field(800, ge=0)
     """Questions that are looked up."""
     idle: int = Field(700, ge=0)
     """Tools listed and not needed."""
-    identity: int = Field(600, ge=0)
+    repeat: int = Field(2500, ge=0)
+    """Texts to say again."""
+    identity: int = Field(400, ge=0)
     """Questions about the assistant."""
 
 
@@ -96,10 +100,14 @@ class WorldConversationsConfig(Config):
     """Share of the (subject, attribute) pairs that are never asked in training."""
     attributes: tuple[str, ...] = ("town", "job", "pet", "food", "river", "good", "region")
     """What is asked about; km is left out, for numbers of roads are more than a very small model learns."""
-    unknown_people: int = Field(200, ge=0, le=4000)
-    """Names of nobody, for training; as many others for tests."""
-    unknown_towns: int = Field(40, ge=0, le=1000)
+    unknown_people: int = Field(900, ge=0, le=4000)
+    """Names of nobody, for training. With few, a model learns these by heart and makes things up about others."""
+    unknown_towns: int = Field(100, ge=0, le=1000)
     """Names of no town, likewise."""
+    test_people: int = Field(200, ge=0, le=4000)
+    """Other names of nobody, for tests."""
+    test_towns: int = Field(40, ge=0, le=1000)
+    """Other names of no town, for tests."""
     name: str = Field("Winnow", min_length=1)
     """Of the assistant."""
     maker: str = Field("the Winnow project", min_length=1)
@@ -152,11 +160,12 @@ def _names(facts: Sequence[Fact], tokenizer: Tokenizer, config: WorldConversatio
     """Known and unknown people and towns. What is a name or a word of the world already is not made up again."""
     taken = {word for fact in facts for word in (*fact.names, fact.value)}
     rows: list[tuple[str, str, str, int]] = []
-    for kind, count in (("person", config.unknown_people), ("town", config.unknown_towns)):
+    people, towns = (config.unknown_people, config.test_people), (config.unknown_towns, config.test_towns)
+    for kind, counts in (("person", people), ("town", towns)):
         known = list(dict.fromkeys(name for fact in facts if fact.kind == kind for name in fact.names))
         if not known:
             continue
-        made = unknown(kind, known, taken, count, tokenizer, config.seed)
+        made = unknown(kind, known, taken, counts, tokenizer, config.seed)
         for split, some in zip(("known", "train", "test"), (known, *made), strict=True):
             rows += [(name, kind, split, tokens) for name, tokens in zip(some, lengths(some, tokenizer), strict=True)]
     return pl.DataFrame(rows, schema=NAMES, orient="row")
@@ -180,7 +189,8 @@ class _Maker:
         self.unknown = {str(kind): rows["name"].to_list() for (kind,), rows in mine.group_by("kind", maintain_order=True)}
         known = names.filter(pl.col("split") == "known")
         self.people = known.filter(pl.col("kind") == "person")["name"].to_list()
-        self.words = [*known["name"].to_list(), *JOBS, *PETS, *FOODS, *GOODS]
+        # Words of the world alone would be learnt by heart: whoever spells a new one has to look at it.
+        self.words = [*known["name"].to_list(), *JOBS, *PETS, *FOODS, *GOODS, *mine["name"].to_list()]
         self.persona = Persona(config.name, config.maker, config.what)
         who = self.persona.sentence
         self.computes, self.searches, self.both = (
@@ -190,7 +200,7 @@ class _Maker:
     def all(self, counts: Counts) -> list[Made]:
         makers: dict[str, Callable[[random.Random, int], list[Made]]] = {
             "fact": self.fact, "multi_turn": self.multi_turn, "unknown": self.refused, "arithmetic": self.arithmetic,
-            "python": self.python, "search": self.search, "idle": self.idle, "identity": self.identity,
+            "python": self.python, "search": self.search, "idle": self.idle, "repeat": self.repeat, "identity": self.identity,
         }  # fmt: skip
         made: list[Made] = []
         for kind, maker in makers.items():
@@ -244,6 +254,9 @@ class _Maker:
             *(Made(one.messages, "idle", "identity", one.expected) for one in about),
             *small_talk(listed, rng, rest - rest // 2),
         ]
+
+    def repeat(self, rng: random.Random, count: int) -> list[Made]:
+        return self.introduced(repeating(rng, count, self.test), rng)
 
     def identity(self, rng: random.Random, count: int) -> list[Made]:
         return identity(self.persona, ["", self.persona.sentence], rng, count)

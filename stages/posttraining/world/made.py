@@ -2,7 +2,7 @@
 
 | column beside the schema's | type | meaning |
 |---|---|---|
-| kind | string | fact, multi_turn, unknown, arithmetic, python, search, idle, identity |
+| kind | string | fact, multi_turn, unknown, arithmetic, python, search, idle, repeat, identity |
 | part | string | of the kind: asked or never_asked; person or town; "3 steps"; spell, count, length, sum; found or not_found; name, maker, what |
 | subject, attribute | string | of a question about a fact; null elsewhere |
 | expected | string | what a right answer names; null where the right answer is that it is not known |

@@ -32,9 +32,9 @@ def lengths(names: Sequence[str], tokenizer: Tokenizer) -> list[int]:
 
 
 def unknown(
-    kind: str, known: Sequence[str], taken: Iterable[str], count: int, tokenizer: Tokenizer, seed: int
+    kind: str, known: Sequence[str], taken: Iterable[str], counts: tuple[int, int], tokenizer: Tokenizer, seed: int
 ) -> tuple[list[str], list[str]]:
-    """`count` names for training and as many others for tests, none of which is among `taken`, whatever the case."""
+    """Names for training and others for tests, as many as `counts` says; none is among `taken`, whatever the case. Tests choose first."""
     used = {name.casefold() for name in taken}
     pool = [name for name in possible(kind) if name.casefold() not in used]
     rng = random.Random(f"unknown {kind} {seed}")
@@ -42,14 +42,14 @@ def unknown(
     by_length: defaultdict[int, list[str]] = defaultdict(list)
     for name, length in zip(pool, lengths(pool, tokenizer), strict=True):
         by_length[length].append(name)
-    wanted = quotas(lengths(known, tokenizer), count)
-    parts: tuple[list[str], list[str]] = ([], [])
-    for part in parts:
-        for length in wanted:
+    train: list[str] = []
+    test: list[str] = []
+    for part, count in ((test, counts[1]), (train, counts[0])):
+        for length in quotas(lengths(known, tokenizer), count):
             nearest = min((one for one in by_length if by_length[one]), key=lambda one: (abs(one - length), one))
             part.append(by_length[nearest].pop())
         rng.shuffle(part)
-    return parts
+    return train, test
 
 
 def quotas(lengths: Sequence[int], count: int) -> list[int]:

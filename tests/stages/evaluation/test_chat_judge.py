@@ -60,3 +60,9 @@ def test_where_no_tool_is_needed_every_call_is_wrong_even_one_that_was_cut_off(w
     assert not right(idle, turn("Hello", ("1", "1")), world)
     assert called(cut)
     assert not right(idle, cut, world)
+
+
+def test_what_is_repeated_is_right_to_the_letter(world: Truth) -> None:
+    asked = Question("repeat", "repeat", None, None, "Draf 4417 w-o-k")
+    assert right(asked, turn("Draf 4417 w-o-k"), world)
+    assert not right(asked, turn("Draf 4417 w-o-k."), world)

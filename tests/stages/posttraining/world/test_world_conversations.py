@@ -148,7 +148,7 @@ def test_attributes_that_the_world_does_not_have_are_refused(world: Made, tmp_pa
 def test_unknown_names_are_as_long_in_tokens_as_known_ones(world: Made) -> None:
     tokenizer = load(world.inputs["tokenizer"].folder)
     known = possible("person")[::40]
-    train, test = unknown("person", known, known, 60, tokenizer, 1)
+    train, test = unknown("person", known, known, (60, 60), tokenizer, 1)
     assert len({*train, *test}) == 120
     mean = sum(lengths(known, tokenizer)) / len(known)
     for part in (train, test):
@@ -163,3 +163,12 @@ def test_an_index_that_was_begun_is_made_anew(world: Made, tmp_path: Path) -> No
     found = made[0].run(f"Where does {name} live?")
     assert str(name) in found
     assert found == made[1].run(f"Where does {name} live?")
+
+
+def test_what_is_to_be_repeated_is_made_up_and_said_to_the_letter(world: Made) -> None:
+    said = [messages for messages, _ in talks(world.chats, "repeat")]
+    assert len(said) == 12
+    assert all(messages[-2].content.endswith(f": {messages[-1].content}") for messages in said)
+    asked = {messages[-1].content for messages, _ in talks(world.tests, "repeat")}
+    assert len(asked) == 16
+    assert not asked & {messages[-1].content for messages in said}
