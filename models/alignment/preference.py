@@ -6,7 +6,7 @@ log-probabilities, as the methods that compare answers need it. Tokens that nobo
 A answers, T positions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,8 @@ from models.alignment.logprobs import token_logprobs
 from models.transformer.loss import IGNORED
 from models.transformer.transformer import Transformer
 from models.unusable import Unusable
+
+BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True)
@@ -67,3 +69,24 @@ def answers(given: Sequence[Answer]) -> Answers:
 def answer_logprobs(model: Transformer, batch: Answers) -> Tensor:
     """[A], nats, with gradients: of each completion given its prompt, the sum over its tokens."""
     return token_logprobs(model.hidden(batch.tokens), model.output_weight, batch.targets).sum(1)
+
+
+def batches(given: Sequence[Answer], batch_tokens: int = BATCH_TOKENS) -> Iterator[tuple[list[int], Answers]]:
+    """All of `given`, the longest first, with their places; at most `batch_tokens` positions at once, padding included (a single answer
+    may have more)."""
+    lengths = [len(one.prompt) + len(one.completion) for one in given]
+    order = sorted(range(len(given)), key=lambda place: -lengths[place])
+    while order:
+        size = max(1, batch_tokens // lengths[order[0]])
+        yield order[:size], answers([given[place] for place in order[:size]])
+        order = order[size:]
+
+
+def all_logprobs(model: Transformer, given: Sequence[Answer], batch_tokens: int = BATCH_TOKENS) -> list[float]:
+    """`answer_logprobs` of each, in order, without gradients."""
+    found = [0.0] * len(given)
+    with torch.inference_mode():
+        for places, batch in batches(given, batch_tokens):
+            for place, one in zip(places, answer_logprobs(model, batch.to(model.output_weight.device)).tolist(), strict=True):
+                found[place] = one
+    return found

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.alignment.preference import Answer, answers
+from models.alignment.preference import BATCH_TOKENS, Answer, batches
 from models.formats.pretrained import load_model
 from models.transformer.transformer import Transformer
 from models.unusable import Unusable
@@ -56,20 +56,14 @@ def centring(chosen_P: Tensor, rejected_P: Tensor) -> Tensor:
     return torch.square(chosen_P + rejected_P)
 
 
-def score(model: RewardModel, given: Sequence[Answer], batch_tokens: int = 8192) -> list[float]:
+def score(model: RewardModel, given: Sequence[Answer], batch_tokens: int = BATCH_TOKENS) -> list[float]:
     """Of each answer, in order. `batch_tokens`: most positions at once, padding included (a single answer may have more)."""
-    lengths = [len(one.prompt) + len(one.completion) for one in given]
-    order = sorted(range(len(given)), key=lambda place: -lengths[place])
     scores = [0.0] * len(given)
-    device = model.head.weight.device
-    first = 0
     with torch.inference_mode():
-        while first < len(order):
-            some = order[first : first + max(1, batch_tokens // lengths[order[first]])]
-            batch = answers([given[place] for place in some]).to(device)
-            for place, one in zip(some, model(batch.tokens, batch.last).tolist(), strict=True):
+        for places, batch in batches(given, batch_tokens):
+            batch = batch.to(model.head.weight.device)
+            for place, one in zip(places, model(batch.tokens, batch.last).tolist(), strict=True):
                 scores[place] = one
-            first += len(some)
     return scores
 
 
