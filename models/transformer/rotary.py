@@ -29,7 +29,12 @@ def _stretched(freqs: Tensor, scaling: Llama3Scaling) -> Tensor:
 
 def table(shape: Shape) -> tuple[Tensor, Tensor]:
     """cos and sin, each [T, C], fp32."""
-    angles = torch.outer(torch.arange(shape.context, dtype=torch.float32, device="cpu"), frequencies(shape))
+    return turns(frequencies(shape), shape.context)
+
+
+def turns(frequencies: Tensor, context: int) -> tuple[Tensor, Tensor]:
+    """The same of these frequencies, [C/2]."""
+    angles = torch.outer(torch.arange(context, dtype=torch.float32, device="cpu"), frequencies)
     angles = torch.cat((angles, angles), -1)
     return angles.cos(), angles.sin()
 
