@@ -37,12 +37,11 @@ def grpo_losses(
     return (losses if reference is None else losses + kl_weight * k3(logprobs, reference)), clipped
 
 
-def token_weights(lengths_N: Tensor, variant: Variant, longest: int) -> Tensor:
-    """[N], fp32: weight of each token of a completion. `lengths_N`: tokens that count, 0 of a completion that is masked; masked ones stay
-    in N, so that a gradient is no larger for them."""
-    lengths = lengths_N.float()
+def token_weights(lengths_A: Tensor, variant: Variant, longest: int, completions: float, tokens: float) -> Tensor:
+    """[A], fp32: weight of each token of a completion, 0 of one that is masked. `lengths_A`: tokens of each that count, 0 where masked;
+    `completions` and `tokens`: of all together, of which these may be a part; masked ones are completions and have no tokens."""
+    lengths = lengths_A.float()
+    there = (lengths > 0).float()
     if variant == "grpo":
-        return 1 / (len(lengths) * lengths.clamp(min=1))
-    if variant == "dr_grpo":
-        return (lengths * 0 + 1) / (len(lengths) * longest)
-    return (lengths * 0 + 1) / lengths.sum().clamp(min=1)
+        return there / (completions * lengths.clamp(min=1))
+    return there / (completions * longest if variant == "dr_grpo" else max(1.0, tokens))

@@ -16,6 +16,7 @@ R rank, I inputs, O outputs.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -117,6 +118,19 @@ def adapted(model: nn.Module) -> Iterator[tuple[str, Adapted]]:
     for path, module in model.named_modules():
         if isinstance(module, Adapted):
             yield path, module
+
+
+@contextmanager
+def without_adapters(model: nn.Module) -> Iterator[None]:
+    """While the block runs the model computes as if it had none: a reference that needs no copy."""
+    scales = [(module, module.scale) for _, module in adapted(model)]
+    for module, _ in scales:
+        module.scale = 0.0
+    try:
+        yield
+    finally:
+        for module, scale in scales:
+            module.scale = scale
 
 
 def adapter_state(model: Transformer) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ def objective(given: dict[str, Tensor], variant: Variant, kl: float) -> tuple[Te
     advantages = group_advantages(given["rewards"], scaled=variant != "dr_grpo").view(-1, 1)
     reference = given["reference"] if kl else None
     losses, clipped = grpo_losses(new, given["old"], advantages, LOW, HIGH, reference, kl)
-    weights = token_weights(given["lengths"], variant, LONGEST)[:, None]
+    weights = token_weights(given["lengths"], variant, LONGEST, 12, float(given["lengths"].sum()))[:, None]
     total = (losses * weights * given["mask"]).sum()
     share = (clipped & given["mask"]).sum() / given["mask"].sum()
     return total.detach(), torch.autograd.grad(total, new)[0], share
@@ -98,10 +98,11 @@ def test_a_clipped_token_has_no_gradient_and_clipping_never_makes_a_loss_smaller
 
 
 def test_weights_add_up_tokens_as_each_paper_does() -> None:
+    """Of three answers to ten tokens at most, one of which is masked."""
     lengths = torch.tensor([2, 0, 8])
-    assert token_weights(lengths, "grpo", 10).tolist() == pytest.approx([1 / 6, 1 / 3, 1 / 24])
-    assert token_weights(lengths, "dr_grpo", 10).tolist() == pytest.approx([1 / 30] * 3)
-    assert token_weights(lengths, "dapo", 10).tolist() == pytest.approx([1 / 10] * 3)
+    assert token_weights(lengths, "grpo", 10, 3, 10).tolist() == pytest.approx([1 / 6, 0, 1 / 24])
+    assert token_weights(lengths, "dr_grpo", 10, 3, 10).tolist() == pytest.approx([1 / 30, 0, 1 / 30])
+    assert token_weights(lengths, "dapo", 10, 3, 10).tolist() == pytest.approx([1 / 10, 0, 1 / 10])
 
 
 def test_advantages_compare_within_a_group_and_a_group_of_equals_says_nothing() -> None:

@@ -1,0 +1,241 @@
+"""What every process of GRPO does: draw, reward, compare, learn.
+
+A answers, T positions, P prompts, S answers to each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from torch import Tensor, nn
+
+from models.alignment.advantages import group_advantages, informative
+from models.alignment.grpo import grpo_losses, token_weights
+from models.alignment.logprobs import token_logprobs
+from models.alignment.preference import Answer, Answers, answers
+from models.transformer.loss import IGNORED
+from models.transformer.train import Loss, Row
+from models.transformer.transformer import Transformer
+from models.transformer.world import World, joined
+from stages.alignment.drawing import DRAWN, Journal, Rewarded, Source, Told, rewarded
+from stages.alignment.grpo import GRPO_METRICS, GrpoConfig
+from stages.alignment.policy import Opened, closed, cut, logprobs, opened, share_of, spread
+from stages.alignment.rewards import reward_functions
+from stages.alignment.rollout import roll
+from stages.compute import Compute
+from stages.posttraining.fitting import fit
+from stages.pretraining.figures import figures
+from stages.pretraining.progress import Progress
+from stages.pretraining.start import exact
+
+ENDS = 0.1
+"""Share of the steps at the beginning, and at the end, whose mean reward is a stage's figure."""
+
+
+def work(inputs: Mapping[str, Any], out: Path, config: GrpoConfig, compute: Compute) -> dict[str, Any]:
+    """The stage's figures. Raises Problem and Unusable."""
+    exact(compute)
+    with joined(compute.device) as world:
+        policy = opened(inputs, config, compute, world)
+        columns = DRAWN | {f"reward_{name}": pl.Float64() for name in config.rewards} | GRPO_METRICS
+        progress = Progress(out, config.steps)
+        method = Grpo(policy, config, compute, world, out)
+        rows = fit(policy.model, method, config.over(config.steps), policy.made_of, out, config, compute, world, progress)
+        if world.rank == 0:
+            closed(out, policy, config, rows, columns)
+            method.journal.close()
+        names = ("kl", "entropy", "length", "finished", "rollouts")
+        return figures(policy.model.shape, rows, compute, world, names) | ends(rows, ("reward", "accuracy"))
+
+
+def ends(rows: Sequence[Row], names: Sequence[str]) -> dict[str, float]:
+    """Means of the first and the last steps."""
+    told = rows[1:]
+    size = max(1, round(ENDS * len(told)))
+    found = {}
+    for name in names:
+        for when, some in (("first", told[:size]), ("last", told[-size:])):
+            if values := [row[name] for row in some if name in row]:
+                found[f"{name}_{when}"] = sum(values) / len(values)
+    return found
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """An answer as it is learnt from."""
+
+    prompt: list[int]
+    tokens: list[int]
+    drawn: Tensor
+    """Log-probability of each token where it was drawn."""
+    advantage: float
+    length: int
+    """Tokens that count in the mean: none of a masked answer."""
+    group: int
+    reference: Tensor
+    old: Tensor | None = None
+    """Log-probabilities before the first update on it; None: there is but one update."""
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.prompt, self.tokens)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A micro-batch."""
+
+    batch: Answers
+    drawn: Tensor
+    """[A, T], as are old and reference."""
+    old: Tensor | None
+    reference: Tensor
+    advantages: Tensor
+    """[A, 1]"""
+    weights: Tensor
+    """[A, 1]: of a token, times the tokens of the step, by which the loop divides."""
+    balance: float
+    """Tokens of the step / its positions, for the load balance of experts."""
+
+
+class Grpo:
+    def __init__(self, policy: Opened, config: GrpoConfig, compute: Compute, world: World, out: Path) -> None:
+        self.policy, self.config, self.world, self.micro = policy, config, world, compute.micro_rows
+        self.functions = reward_functions(config.rewards, config.tokens, config.soft)
+        self.source = Source(policy.prompts, config.seed)
+        self.journal = Journal(out, world, config.temperature, list(config.rewards))
+        self.told = Told()
+        self.draws = 0
+        self.round: list[Learnt] = []
+        self.drawing = 0.0
+        """Seconds of the last step."""
+
+    def batches(self, step: int) -> Sequence[Piece]:
+        config = self.config
+        turn = step % (config.parts * config.passes)
+        self.drawing = 0.0
+        if turn == 0:
+            began = time.perf_counter()
+            self.round = self._draw(step)
+            self.drawing = time.perf_counter() - began
+        part = turn % config.parts
+        return self._pieces([one for one in self.round if one.group % config.parts == part])
+
+    def _draw(self, step: int) -> list[Learnt]:
+        """This process's answers of a round, and their figures."""
+        config, wanted = self.config, share_of(self.config.prompts, self.world)
+        every: list[Rewarded] = []
+        groups: list[list[Rewarded]] = []
+        telling = 0
+        for _ in range(config.most_draws):
+            asked = self.source.take(wanted)
+            rollouts = roll(
+                self.policy.model, self.policy.tokenizer, asked, config.samples, config.tokens, config.temperature,
+                config.at_once, [config.seed, self.draws],
+            )  # fmt: skip
+            self.draws += 1
+            new = rewarded(rollouts, self.functions, config.rewards)
+            every += new
+            rewards_PS = torch.tensor([one.reward for one in new]).view(wanted, config.samples)
+            differ = informative(rewards_PS).tolist()
+            advantages = group_advantages(rewards_PS, config.variant != "dr_grpo").flatten().tolist()
+            for one, advantage in zip(new, advantages, strict=True):
+                one.advantage = advantage
+            telling += sum(differ)
+            for place in range(wanted):
+                if differ[place] or config.most_draws == 1:
+                    groups.append(new[place * config.samples : (place + 1) * config.samples])
+            if len(groups) >= wanted:
+                break
+        given = [Answer(one.rollout.prompt.tokens, one.rollout.completion.tokens) for one in every]
+        with self.policy.reference() as model:
+            reference = logprobs(model, given, config.temperature, self.micro)
+        self.told.round(every, reference, self.world)
+        shares = torch.tensor([telling, len(every) / config.samples], dtype=torch.float64, device=self.world.device)
+        hits, all_groups = self.world.total(shares).tolist()
+        self.told.figures["informative"] = hits / all_groups
+        near = {id(one): values for one, values in zip(every, reference, strict=True)}
+        learnt = [self._learnt(one, group, near[id(one)]) for group, mine in enumerate(groups[:wanted]) for one in mine]
+        self.journal.round(step, every)
+        return self._with_old(learnt)
+
+    def _learnt(self, one: Rewarded, group: int, reference: Tensor) -> Learnt:
+        done = one.rollout.completion
+        masked = self.config.truncated == "masked" and not one.rollout.finished
+        one.used = not masked
+        return Learnt(
+            one.rollout.prompt.tokens, done.tokens, torch.tensor(done.logprobs), one.advantage or 0.0, 0 if masked else len(done.tokens),
+            group, reference,
+        )  # fmt: skip
+
+    def _with_old(self, learnt: Sequence[Learnt]) -> list[Learnt]:
+        if self.config.parts * self.config.passes == 1:
+            return list(learnt)
+        old = logprobs(self.policy.model, [one.answer for one in learnt], self.config.temperature, self.micro)
+        return [Learnt(**{**one.__dict__, "old": mine}) for one, mine in zip(learnt, old, strict=True)]
+
+    def _pieces(self, part: Sequence[Learnt]) -> list[Piece]:
+        """Those that have a gradient; one at least, so that every process has something to do."""
+        config, device = self.config, self.world.device
+        lengths = torch.tensor([one.length for one in part] or [0])
+        mine = [one for one in part if one.length and (one.advantage or config.kl_weight)]
+        idle = not mine
+        mine = mine or list(self.round[:1])
+        pieces = cut([one.answer for one in mine], self.policy.model, self.micro)
+        positions = sum(len(places) * max(len(mine[at].prompt) + len(mine[at].tokens) for at in places) for places in pieces)
+        sums = [len(lengths), float(lengths.sum()), sum(len(one.tokens) for one in mine), positions]
+        count, length, tokens, places_all = self.world.total(torch.tensor(sums, dtype=torch.float64, device=device)).tolist()
+        found = []
+        for places in pieces:
+            some = [mine[at] for at in places]
+            batch = answers([one.answer for one in some]).to(device)
+            own = token_weights(torch.tensor([one.length for one in some]), config.variant, config.tokens, count, length)
+            found.append(
+                Piece(
+                    batch,
+                    spread([one.drawn for one in some], batch),
+                    None if some[0].old is None else spread([one.old for one in some if one.old is not None], batch),
+                    spread([one.reference for one in some], batch),
+                    torch.tensor([[one.advantage] for one in some], device=device),
+                    (own * tokens * (0.0 if idle else 1.0))[:, None].to(device),
+                    tokens / places_all,
+                )
+            )
+        return found
+
+    def loss(self, model: nn.Module, piece: Piece) -> Loss:
+        assert isinstance(model, Transformer)
+        config, batch = self.config, piece.batch
+        hidden = model.hidden(batch.tokens)
+        now = token_logprobs(hidden, model.output_weight, batch.targets, config.temperature)
+        old = now.detach() if piece.old is None else piece.old
+        reference = piece.reference if config.kl_weight else None
+        losses, clipped = grpo_losses(now, old, piece.advantages, config.clip_low, config.high, reference, config.kl_weight)
+        said = batch.targets != IGNORED
+        count = said.sum()
+        measures = {"clip_fraction": ((clipped & said).sum(), count), "gap": (((old - piece.drawn).abs() * said).sum(), count)}
+        auxiliary = None if model.shape.experts is None else model.balance() * piece.balance
+        return Loss((losses * piece.weights * said).sum(), count, auxiliary, measures)
+
+    def observe(self, step: int, seconds: float) -> Row:
+        return {**self.told.figures, "drawing": self.drawing / seconds} if step else {}
+
+    def state(self) -> dict[str, Any]:
+        more = self.config.parts * self.config.passes > 1
+        return {
+            "place": self.source.place,
+            "draws": self.draws,
+            "told": self.told.state(),
+            "round": [dict(one.__dict__) for one in self.round] if more else [],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.source.place, self.draws = state["place"], state["draws"]
+        self.told.restore(state["told"])
+        self.round = [Learnt(**one) for one in state["round"]]
