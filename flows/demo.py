@@ -7,20 +7,23 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.assistant import AssistantSettings, make_assistant, make_retrieval, show_scores
 from flows.corpus import CorpusSettings, make_corpus
-from flows.floors import BASE, hold
+from flows.floors import BASE, CHAT, hold
+from flows.identity import Dataset
 from flows.notify import on_end
 from flows.pretrain import BaseSettings, make_base
 from flows.profiles import effective
-from flows.run import Mechanics, open_run
+from flows.run import Mechanics, Run, open_run
 from stages.corpus.assess import ASSESS, AssessConfig
 from stages.corpus.simulate import SIMULATE, SimulateConfig
 from stages.evaluation.evaluate import EVALUATE_BASE
+from stages.posttraining.sft import SftConfig
 from stages.pretraining.pretrain import PretrainConfig
 from stages.tokens.pack import PackConfig
 from stages.tokens.tokenize import TokenizeConfig
@@ -42,14 +45,19 @@ JUDGED = (
 )
 
 
-class DemoSettings(CorpusSettings, BaseSettings):
-    """Settings of the made-up web, those of the corpus flow, and those of a base model that learns in minutes."""
+TUNING = SftConfig(epochs=1, rows=4, dtype="fp32", prompts=("Who are you?", "Where does Mira live?", "What is 3 + 4 - 2?"))
+
+
+class DemoSettings(CorpusSettings, BaseSettings, AssistantSettings):
+    """Settings of the made-up web, those of the corpus flow, and those of models that learn in minutes."""
 
     sources: list[str] = []
     """Stays empty: the demo reads the crawl that it makes, whose truth is known."""
     simulate: SimulateConfig = SimulateConfig()
-    until: Literal["corpus", "base"] = "base"
-    """How far to go: to the corpus, or to the base model."""
+    until: Literal["corpus", "base", "chat"] = "chat"
+    """How far to go: to the corpus, to the base model, or to the chat model."""
+    seeds: int = Field(default=1, ge=1, le=100)
+    """Models that are trained from the corpus on, each from its own seed; the scores are means over them."""
     tokenizer: TokenizerConfig = TokenizerConfig(size=1024)
     other_tokenizer: TokenizerConfig = TokenizerConfig(size=1024, kind="sentencepiece")
     """For comparison: nothing is trained on its tokens."""
@@ -63,6 +71,8 @@ class DemoSettings(CorpusSettings, BaseSettings):
         validation_every=250,
         samples_every=250,
     )
+    sft_first: SftConfig = TUNING
+    sft: SftConfig = TUNING
 
     @field_validator("sources")
     @classmethod
@@ -95,18 +105,38 @@ def demo(parameters: DemoParameters) -> dict[str, Any]:
         report = run.store.read(f"{assessed.snapshot.folder}/report.md").decode("utf-8")
         create_markdown_artifact(markdown=report, key="report", description="Every step against the truth")
         show_report(report, run.bar.console)
-        if p.until == "base":
+        if p.until != "corpus":
             run.stage(TOKENIZER, p.other_tokenizer, label="other_tokenizer", docs=corpus)
-            make_base(run, p, {"corpus": corpus}, crawl=crawl)
-            if as_shipped(p):
-                hold(BASE, run.made[EVALUATE_BASE.name].snapshot.stats, run.bar.console)
+            make_models(run, p, corpus, crawl)
         run.bar.console.print(where_next(run.store, p.store, assessed.snapshot.folder), highlight=False, soft_wrap=True)
         return run.summary()
 
 
+def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) -> None:
+    """From the corpus to the models, once for each seed; the first seed's come last, so that `@latest` names them."""
+    if p.until == "chat":
+        make_retrieval(run, p, corpus, crawl)
+    scores: dict[str, Dataset] = {}
+    model: Dataset | None = None
+    for seed in reversed(range(p.seeds)):
+        turn = run.again(f"seed{seed}") if seed else run
+        seeded = p.model_copy(update={"pretrain": p.pretrain.model_copy(update={"seed": p.pretrain.seed + seed})})
+        base = make_base(turn, seeded, {"corpus": corpus}, crawl=crawl)
+        if not seed and as_shipped(p):
+            hold(BASE, run.made[EVALUATE_BASE.name].snapshot.stats, run.bar.console)
+        if p.until == "chat":
+            made = make_assistant(turn, seeded, base, crawl, seed)
+            model = made.pop("model")
+            scores |= {f"{moment}/{seed}": evaluation for moment, evaluation in made.items()}
+    if model is not None:
+        card = show_scores(run, scores)
+        if as_shipped(p):
+            hold(CHAT, card.snapshot.stats, run.bar.console)
+
+
 def as_shipped(p: DemoParameters) -> bool:
     """Whether every setting that changes the outcome is the demo's own."""
-    free = {*Mechanics.model_fields, "lists", "compute"}
+    free = {*Mechanics.model_fields, "lists", "compute", "until", "seeds"}
     return p.model_dump(exclude=free) == DemoSettings().model_dump(exclude=free)
 
 
@@ -134,6 +164,7 @@ def where_next(store: Store, url: str, report: str) -> str:
         f"winnow show c4 --reason curly_bracket{option}": "dropped pages, with what was measured",
         f"winnow why PAGE{option}": "one page's way; PAGE is an id or URL, the report names some that went wrong",
         f"winnow lineage corpus{option}": "what the corpus was made from",
+        f"winnow chat sft{option}": "talk to the model that was made",
         f"winnow demo --pages 10000{option}": "a larger web; run the same command twice and nothing is computed again",
     }
     lines = [f"  [bold]{command:<52}[/bold] {what}" for command, what in commands.items()]

@@ -13,20 +13,36 @@ class Floor:
     name: str
     """Of a figure among a stage's stats."""
     says: str
-    least: float
+    least: float | None = None
+    most: float | None = None
+
+    def missed(self, reached: float) -> bool:
+        return not (self.least is None or reached >= self.least) or not (self.most is None or reached <= self.most)
+
+    @property
+    def expected(self) -> str:
+        return f"at least {self.least}" if self.least is not None else f"at most {self.most}"
 
 
-BASE = (Floor("cloze_withheld", "facts completed whose sentence no page has", 0.75),)
+BASE = (Floor("cloze_withheld", "facts completed whose sentence no page has", least=0.75),)
+CHAT = (
+    Floor("known right", "questions answered that training asked", least=0.6),
+    Floor("never asked right", "questions answered that training never asked", least=0.45),
+    Floor("known refused", "known facts refused", most=0.15),
+    Floor("unknown person refused", "questions about nobody refused", least=0.85),
+    Floor("tool needed called", "tools called where needed", least=0.85),
+    Floor("tool needed right after call", "right answers after a call", least=0.7),
+    Floor("tool not needed called", "tools called where not needed", most=0.15),
+)
 
 
 def hold(floors: Sequence[Floor], stats: Mapping[str, float], console: Console) -> None:
     """Print each floor beside what was reached. Raises Problem where one was missed."""
     for floor in floors:
-        reached = stats[floor.name]
-        console.print(f"  {floor.says}: {reached:.3f}, at least {floor.least} expected", highlight=False)
-    missed = [floor for floor in floors if not stats[floor.name] >= floor.least]
+        console.print(f"  {floor.says}: {stats[floor.name]:.3f}, {floor.expected} expected", highlight=False)
+    missed = [floor for floor in floors if floor.missed(stats[floor.name])]
     if missed:
-        told = "; ".join(f"{floor.says}: {stats[floor.name]:.3f}, expected at least {floor.least}" for floor in missed)
+        told = "; ".join(f"{floor.says}: {stats[floor.name]:.3f}, expected {floor.expected}" for floor in missed)
         raise Problem(
             f"the demo's model fell short: {told}. Everything that was made is kept; please report it with `winnow doctor`"
         )

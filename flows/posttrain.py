@@ -117,8 +117,10 @@ def make_chat(
     conversations: Mapping[str, Dataset],
     replay: Dataset | None = None,
     teacher: Given | None = None,
+    label: str = "",
 ) -> Dataset:
-    """The steps from conversations on."""
+    """The steps from conversations on. `label`: what is put behind the names of the steps, where a flow has them more than once."""
+    after = f"_{label}" if label else ""
     context = context_of(run.store, model)
     if p.row_length > context:
         raise Problem(
@@ -127,14 +129,16 @@ def make_chat(
     length = {"row_length": p.row_length or min(context, LONGEST)}
     rendered: dict[str, Given] = {}
     for name, chats in conversations.items():
-        label = RENDER.name if len(conversations) == 1 else f"{RENDER.name}_{name}"
-        rendered[name] = run.stage(RENDER, p.render.model_copy(update=length), chats, label=label, tokenizer=model)
-    rows = run.stage(LAYOUT, p.layout.model_copy(update=length), None, rendered, tokenizer=model)
+        called = RENDER.name if len(conversations) == 1 else f"{RENDER.name}_{name}"
+        rendered[name] = run.stage(RENDER, p.render.model_copy(update=length), chats, label=called + after, tokenizer=model)
+    rows = run.stage(LAYOUT, p.layout.model_copy(update=length), None, rendered, label=LAYOUT.name + after, tokenizer=model)
     beside: dict[str, Given] = {"replay": replay} if replay else {}
     compute = p.compute.given()
     if teacher is not None:
-        return run.stage(DISTILL, p.distill, None, beside, rows=rows, model=model, teacher=teacher, compute=compute)
-    return run.stage(SFT, p.sft, None, beside, rows=rows, model=model, compute=compute)
+        return run.stage(
+            DISTILL, p.distill, None, beside, label=DISTILL.name + after, rows=rows, model=model, teacher=teacher, compute=compute
+        )
+    return run.stage(SFT, p.sft, None, beside, label=SFT.name + after, rows=rows, model=model, compute=compute)
 
 
 def context_of(store: Store, model: Given) -> int:

@@ -52,12 +52,20 @@ class Mechanics(Parameters):
 class Run:
     """A flow's run: `stage` makes one artifact after another; the record says what was made from what."""
 
-    def __init__(self, record: RunRecord, store: Store, engine: Engine, bar: Bar) -> None:
+    def __init__(self, record: RunRecord, store: Store, engine: Engine, bar: Bar, suffix: str = "") -> None:
         self.record = record
         self.store = store
         self.engine = engine
         self.bar = bar
+        self.suffix = suffix
+        """Behind the name of every stage: where the same steps are done again with another seed."""
         self.made: dict[str, Dataset] = {}
+
+    def again(self, suffix: str) -> "Run":
+        """The same run, for steps that are done once more; what they make is found in this run's `made` too."""
+        other = Run(self.record, self.store, self.engine, self.bar, f"{self.suffix}_{suffix}")
+        other.made = self.made
+        return other
 
     def stage(
         self,
@@ -79,6 +87,7 @@ class Run:
         return self.task(label or stage.name, lambda context: materialize(context, stage, config, docs, everything))
 
     def task(self, name: str, make: Callable[[Context], Dataset]) -> Dataset:
+        name += self.suffix
         made: list[Dataset] = []
 
         @task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)

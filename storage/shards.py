@@ -27,7 +27,8 @@ Columns = Mapping[str, pl.DataType]
 ROW_GROUP = 1_000  # rows; small enough that a viewer's page reads little, large enough to compress text well
 _EXTENSIONS = re.compile(r"(\.(warc|arc|wet|parquet|jsonl|json|gz|lz4|zst))+$", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_NAME = re.compile(r"^(?P<stem>.+-p\d{4,})-[0-9a-f]{8}\.parquet$")
+_NAME = re.compile(r"^(?P<stem>.+-p\d{4,})-[0-9a-f]{8}\.parquet$|^(?P<first>.+-\d{5})\.parquet$")
+"""A shard with a history, or one that a whole stage numbered, whose history begins."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def next_name(origin: str, inputs: list[str]) -> str:
     """Name of the shard made from shards with these digests, in the history that `origin` began."""
     match = _NAME.match(origin)
     if match is None:
-        raise ValueError(f"{origin!r} is not a shard name; expected stem-p0000-xxxxxxxx.parquet")
-    return f"{match['stem']}-{digest([origin, *inputs], 8)}.parquet"
+        raise ValueError(f"{origin!r} is not a shard name; expected stem-p0000-xxxxxxxx.parquet or stem-00000.parquet")
+    return f"{match['stem'] or match['first'] + '-p0000'}-{digest([origin, *inputs], 8)}.parquet"
 
 
 def arrow_schema(columns: Columns) -> pa.Schema:

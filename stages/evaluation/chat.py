@@ -26,6 +26,7 @@ Out: `scores.parquet` (`stages.evaluation.measures`, task "chat"), `report.md` a
 | 1 step .. 5 steps | right | sums |
 | tool needed, python, search | called; right (of all); right after call | |
 | search without result | refused | |
+| without retrieval, with retrieval | right | facts that were never asked, from memory; the same with `search` listed |
 | tool not needed | called | tools listed |
 | repeat | right | texts to say again |
 | identity, name, maker, what | right | |
@@ -52,7 +53,7 @@ from models.chat.generated import generated
 from models.chat.renderer import prompt
 from models.chat.tools.answer import answering
 from models.chat.tools.python import Python, python_tool
-from models.chat.tools.tool import Tool
+from models.chat.tools.tool import Tool, listing
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.generate import Request, generate
 from models.transformer.sampling import Sampling
@@ -65,7 +66,8 @@ from stages.evaluation.evaluate import DONE, EvaluateBaseConfig, kept, opened, p
 from stages.evaluation.measures import SCORES, Measure, Result, frame, share
 from stages.evaluation.report import About
 from stages.job import run_job
-from stages.posttraining.conversations import messages_of
+from stages.posttraining.conversations import messages_of, rows_of
+from stages.posttraining.world.conversations import SEARCH as FINDING
 from stages.posttraining.world.made import BESIDE
 from stages.posttraining.world.questions import unknowing
 from stages.posttraining.world.searching import Searching, world_index, world_tool
@@ -74,7 +76,9 @@ from storage.problem import Problem
 from storage.shards import encode, read_parquet
 
 TASK = "chat"
-KINDS = ("fact", "multi_turn", "unknown", "arithmetic", "python", "search", "idle", "repeat", "identity")
+RETRIEVAL = "retrieval"
+"""The never-asked facts once more, with `search` listed."""
+KINDS = ("fact", RETRIEVAL, "multi_turn", "unknown", "arithmetic", "python", "search", "idle", "repeat", "identity")
 LEAST_ANSWER = 16
 """Tokens that must be left for an answer; a question that leaves fewer is not asked."""
 ROWS: dict[str, pl.DataType] = {
@@ -124,6 +128,7 @@ def evaluate(inputs: Mapping[str, Any], out: Path, config: EvaluateChatConfig, c
     model, tokenizer = opened(inputs["model"], EvaluateBaseConfig(precision=config.precision), compute)
     world = truth(facts.read(inputs["crawl"]))
     tests = asked(inputs["conversations"], config.questions)
+    tests = pl.concat([tests, looked_up(tests)])
     kinds = [kind for kind in KINDS if (tests["kind"] == kind).any()]
     tables: dict[str, pl.DataFrame] = {}
     with Python() as python:
@@ -166,6 +171,16 @@ def asked(conversations: Input, most: int) -> pl.DataFrame:
         raise Problem("found no conversation with the split `test`; make the world conversations anew with `tests` above 0")
     tests = pl.concat(frames)
     return tests.filter(pl.int_range(pl.len()).over("kind", "part") < most) if most else tests
+
+
+def looked_up(tests: pl.DataFrame) -> pl.DataFrame:
+    """The never-asked facts as questions that may be searched for: what retrieval adds is their rate beside that from memory."""
+    system = Message(SYSTEM, listing([FINDING]))
+    mine = tests.filter((pl.col("kind") == "fact") & (pl.col("part") == "never_asked"))
+    messages = [rows_of([system, *(one for one in messages_of(rows, "") if one.role != SYSTEM)]) for rows in mine["messages"]]
+    return mine.with_columns(
+        id=pl.col("id") + f"-{RETRIEVAL}", kind=pl.lit(RETRIEVAL), messages=pl.Series(messages, dtype=tests.schema["messages"])
+    )
 
 
 def _listed(tests: pl.DataFrame, tool: str) -> bool:
@@ -262,6 +277,8 @@ def _rates(rows: pl.DataFrame) -> Iterator[tuple[str, str, list[bool]]]:
         yield name, "right", of("right", mine)
         yield name, "right after call", of("right", mine, was_called)
     yield "search without result", "refused", of("refused", kind == SEARCH, part == "not_found")
+    yield "without retrieval", "right", of("right", kind == "fact", part == "never_asked")
+    yield "with retrieval", "right", of("right", kind == RETRIEVAL)
     yield "tool not needed", "called", of("called", kind == "idle")
     yield "repeat", "right", of("right", kind == "repeat")
     yield "identity", "right", of("right", kind == "identity")

@@ -2,7 +2,7 @@
 
 | kind of question | right |
 |---|---|
-| fact, multi_turn, search (found) | the first value of the attribute that is named is the true one, said of the subject, and nothing is refused |
+| fact, retrieval, multi_turn, search (found) | the first value of the attribute that is named is the true one, said of the subject, and nothing is refused |
 | unknown, search (not_found) | the answer says that it is not known |
 | arithmetic | the answer is the number alone |
 | python | the answer names the tool's true result, as a word |
@@ -78,7 +78,7 @@ def right(question: Question, turn: Turn, world: Truth) -> bool:
         return not called(turn)
     if expected is None:
         return unknowing(answer)
-    if question.kind in ("fact", "multi_turn", "search"):
+    if question.kind in ("fact", "retrieval", "multi_turn", "search"):
         fact = world.facts.get((question.subject or "", question.attribute or ""))
         return fact is not None and world.names(answer, fact) and not unknowing(answer)
     if question.kind == "arithmetic":

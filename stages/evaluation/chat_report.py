@@ -25,8 +25,9 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("1 step", "2 steps", "3 steps", "5 steps"),
     ),
     "Tools": (
-        "Called where it is needed, and then the right answer. *Search without result*: what was found does not answer.",
-        ("tool needed", "python", "search", "search without result", "tool not needed"),
+        "Called where it is needed, and then the right answer. *Search without result*: what was found does not answer. *With retrieval*: the "
+        "facts that training never asked, once more with `search` listed.",
+        ("tool needed", "python", "search", "search without result", "without retrieval", "with retrieval", "tool not needed"),
     ),
     "Looking back": ("Texts of made-up words, said again to the letter.", ("repeat",)),
     "Who it is": ("", ("identity", "name", "maker", "what")),

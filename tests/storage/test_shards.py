@@ -86,6 +86,14 @@ def test_a_name_follows_from_history_and_inputs() -> None:
     assert len({next_name(origin, ["x"]), next_name(origin, ["y"]), next_name(part_name("crawl", 3, ["z"]), ["x"])}) == 3
 
 
+def test_a_shard_that_a_whole_stage_numbered_begins_a_history() -> None:
+    name = next_name("tests-00000.parquet", ["x"])
+    assert name.startswith("tests-00000-p0000-")
+    assert next_name(name, ["x"]).startswith("tests-00000-p0000-")
+    with pytest.raises(ValueError, match="not a shard name"):
+        next_name("tests.parquet", ["x"])
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:50] + b"X" + data[51:], lambda data: b""])
 def test_a_damaged_shard_is_never_read(store: Store, damage: object) -> None:
     file = write_shard(store, "c4/0", "a-p0000-00000000.parquet", rows(), COLUMNS, "o")

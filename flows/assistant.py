@@ -1,0 +1,89 @@
+"""From a base model of the simulated world to an assistant: conversations about that world, fine-tuning, what it does not know, measured.
+
+Used by the demo. Two trainings: the first model is asked for every fact (`probe`); of what it does not know it is told to say so
+(`admissions`); the second training goes on with both.
+"""
+
+from collections.abc import Mapping
+
+from prefect.artifacts import create_markdown_artifact
+from rich.markup import escape
+
+from flows.identity import Dataset, Given
+from flows.posttrain import TuningSettings, make_chat
+from flows.run import Run
+from stages.evaluation.chat import EVALUATE_CHAT, EvaluateChatConfig
+from stages.evaluation.scorecard import SCORECARD, ScorecardConfig
+from stages.posttraining.admissions import ADMISSIONS, AdmissionsConfig
+from stages.posttraining.probe import PROBE, ProbeConfig
+from stages.posttraining.sft import SftConfig
+from stages.posttraining.world.conversations import WORLD_CONVERSATIONS, WorldConversationsConfig
+from stages.retrieval.index import INDEX, IndexConfig
+from stages.retrieval.recall import RECALL, RecallConfig
+
+MOMENTS = ("base", "first", "chat")
+"""Before fine-tuning, after the first training, after the second."""
+
+
+class AssistantSettings(TuningSettings):
+    """From a base model to an assistant that knows what it does not know: the settings of every step."""
+
+    world_conversations: WorldConversationsConfig = WorldConversationsConfig()
+    sft_first: SftConfig = SftConfig()
+    """The training whose model is probed; `sft` goes on from there."""
+    probe: ProbeConfig = ProbeConfig()
+    admissions: AdmissionsConfig = AdmissionsConfig()
+    evaluate_before: EvaluateChatConfig = EvaluateChatConfig(questions=100, max_tokens=60)
+    """Of the base model, which does not end its turns: fewer questions."""
+    evaluate_chat: EvaluateChatConfig = EvaluateChatConfig()
+    index: IndexConfig = IndexConfig()
+    """Of the corpus, for `winnow ask`."""
+    recall: RecallConfig = RecallConfig()
+
+
+def make_assistant(run: Run, p: AssistantSettings, base: Dataset, crawl: Dataset, seed: int = 0) -> dict[str, Dataset]:
+    """The steps; `seed` is added to every seed. Back: the evaluation of each of MOMENTS, and under "model" the assistant."""
+    compute = p.compute.given()
+    talk = p.world_conversations.model_copy(update={"seed": p.world_conversations.seed + seed})
+    conversations = run.stage(WORLD_CONVERSATIONS, talk, crawl=crawl, tokenizer=base)
+
+    def evaluated(moment: str, model: Dataset, config: EvaluateChatConfig) -> Dataset:
+        label = EVALUATE_CHAT.name if moment == MOMENTS[-1] else f"{EVALUATE_CHAT.name}_{moment}"
+        given: dict[str, Given] = {"model": model, "conversations": conversations, "crawl": crawl, "compute": compute}
+        return run.stage(EVALUATE_CHAT, config, None, given, label=label)
+
+    def tuned(config: SftConfig, model: Dataset, chats: Mapping[str, Dataset], label: str) -> Dataset:
+        seeded = p.model_copy(update={"sft": config.model_copy(update={"seed": config.seed + seed})})
+        return make_chat(run, seeded, model, chats, label=label)
+
+    before = evaluated("base", base, p.evaluate_before)
+    first = tuned(p.sft_first, base, {"world": conversations}, "first")
+    between = evaluated("first", first, p.evaluate_chat)
+    knowledge = run.stage(PROBE, p.probe, model=first, crawl=crawl, compute=compute)
+    admissions = run.stage(ADMISSIONS, p.admissions, knowledge=knowledge, conversations=conversations)
+    model = tuned(p.sft, first, {"world": conversations, "admissions": admissions}, "")
+    after = evaluated("chat", model, p.evaluate_chat)
+    return {"base": before, "first": between, "chat": after, "model": model}
+
+
+def make_retrieval(run: Run, p: AssistantSettings, corpus: Dataset, crawl: Dataset) -> Dataset:
+    """An index of the corpus, and how often it finds what answers a question."""
+    index = run.stage(INDEX, p.index, docs=corpus)
+    run.stage(RECALL, p.recall, index=index, crawl=crawl)
+    return index
+
+
+def show_scores(run: Run, evaluations: Mapping[str, Dataset]) -> Dataset:
+    """A table of every measure at every moment; `evaluations` under `moment/seed`."""
+    given: dict[str, Given] = dict(evaluations)
+    card = run.stage(SCORECARD, ScorecardConfig(moments=MOMENTS), None, given)
+    report = run.store.read(f"{card.snapshot.folder}/report.md").decode("utf-8")
+    create_markdown_artifact(markdown=report, key="chat-model", description="The chat model before and after each training")
+    run.bar.console.print(report, markup=False)
+    return card
+
+
+def shown_where(run: Run, model: Dataset, store: str) -> str:
+    """What to type to talk to it."""
+    option = "" if store == "./store" else f" --store {escape(store)}"
+    return f"Talk to it: winnow chat {model.snapshot.reference}{option}"
