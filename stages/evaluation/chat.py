@@ -287,4 +287,4 @@ def _rates(rows: pl.DataFrame) -> Iterator[tuple[str, str, list[bool]]]:
     yield "all", "finished", rows["finished"].to_list()
 
 
-EVALUATE_CHAT = Stage(name="evaluate_chat", version=1, run=run, config=EvaluateChatConfig, shape="whole")
+EVALUATE_CHAT = Stage(name="evaluate_chat", version=2, run=run, config=EvaluateChatConfig, shape="whole")

@@ -300,7 +300,7 @@ def _frame(made: Sequence[Made], split: str, config: WorldConversationsConfig) -
 
 WORLD_CONVERSATIONS = Stage(
     name="world_conversations",
-    version=1,
+    version=2,
     run=run,
     config=WorldConversationsConfig,
     adds=CONVERSATIONS | BESIDE,
