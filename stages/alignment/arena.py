@@ -202,16 +202,16 @@ def leaderboard(answers: pl.DataFrame, fought: pl.DataFrame, names: Sequence[str
     drawn = rng.multinomial(prompts, np.full(prompts, 1 / prompts), samples)  # how often each prompt is in each sample
     spread = elo(ratings(torch.from_numpy(np.einsum("sq,qmn->smn", drawn.astype(float), wins_QMM)))).numpy()
     low, high = np.percentile(spread, (2.5, 97.5), axis=0)
-    means = {
-        row[0]: row[1:]
-        for row in answers.group_by("model").agg(pl.col("score").mean(), pl.col("tokens").list.len().mean()).iter_rows()
-    }
     rows = []
     for place, name in enumerate(names):
         mine = fought.filter((pl.col("one") == name) | (pl.col("other") == name))
         won, tied = int((mine["winner"] == name).sum()), mine["winner"].null_count()
         counts = (mine.height, won, mine.height - won - tied, tied)
-        rows.append((name, float(found[place]), float(low[place]), float(high[place]), *counts, *means[name]))
+        own = answers.filter(
+            pl.col("model") == name
+        )  # one by one: the sums of a group_by round in an order of their own each time
+        means = (own["score"].mean(), own["tokens"].list.len().mean())
+        rows.append((name, float(found[place]), float(low[place]), float(high[place]), *counts, *means))
     return pl.DataFrame(rows, schema=LEADERBOARD, orient="row").sort("rating", descending=True, maintain_order=True)
 
 
