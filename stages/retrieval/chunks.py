@@ -34,13 +34,13 @@ def chunks(text: str, words: int, overlap: int) -> list[tuple[int, int]]:
     """The spans (start, end) of the chunks in characters, in order. `overlap` < `words`; a text without a word has none."""
     found = pieces(text, words)
     spans = []
-    first = 0
+    first = done = 0
     while first < len(found):
         last, size, close = first, 0, 0
         while last < len(found) and size + found[last].words <= words:
             size += found[last].words
             last += 1
-            if found[last - 1].closes and 2 * size >= words:
+            if found[last - 1].closes and 2 * size >= words and last > done:
                 close = last
         if last < len(found) and close:
             last = close
@@ -53,7 +53,7 @@ def chunks(text: str, words: int, overlap: int) -> list[tuple[int, int]]:
             room -= found[again].words
         while again < last and sum(piece.words for piece in found[again : last + 1]) > words:
             again += 1  # what is repeated must leave room for something new
-        first = again
+        first, done = again, last
     return spans
 
 

@@ -129,4 +129,4 @@ def searchable(frame: pl.DataFrame) -> Iterator[str]:
         yield f"{title}\n{text}" if title else text
 
 
-INDEX = Stage(name="index", version=1, run=run, config=IndexConfig, shape="whole")
+INDEX = Stage(name="index", version=2, run=run, config=IndexConfig, shape="whole")

@@ -143,4 +143,4 @@ def measure(asked: pl.DataFrame, chunks: int, ks: Sequence[int]) -> list[Measure
     return [*found, share("recall", "answerable", answerable, "any chunk")]
 
 
-RECALL = Stage(name="recall", version=1, run=run, config=RecallConfig, shape="whole")
+RECALL = Stage(name="recall", version=2, run=run, config=RecallConfig, shape="whole")

@@ -2,8 +2,8 @@
 
 | line | says |
 |---|---|
-| `[1] https://...` | the number by which an answer cites it, and where it is from (without `urls`, only the number) |
-| `Tara lives in Holmford. ...` | the part of the chunk that the query is about |
+| `[1] ` | the number by which an answer cites it; with `urls` a line with where it is from, which a small context has no room for |
+| `Tara lives in Holmford. ...` | behind it, the part of the chunk that the query is about |
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ LEAST = 40
 LONGEST_URL = 100
 
 
-def search_tool(index: Index, k: int = 3, method: Method = "hybrid", longest: int = 600, urls: bool = True) -> Tool:
+def search_tool(index: Index, k: int = 3, method: Method = "hybrid", longest: int = 600, urls: bool = False) -> Tool:
     """A tool whose result names at most `k` chunks in at most `longest` characters."""
     return Tool(
         "search", "query", DESCRIPTION, lambda query: result(index, query, search(index, query, k, method), longest, urls)
     )
 
 
-def result(index: Index, query: str, hits: Sequence[Hit], longest: int, urls: bool = True) -> str:
+def result(index: Index, query: str, hits: Sequence[Hit], longest: int, urls: bool = False) -> str:
     """The hits as text, numbered from 1; as many as find room."""
     heads = headings(hits, longest, urls)
     if not heads:
@@ -45,7 +45,7 @@ def result(index: Index, query: str, hits: Sequence[Hit], longest: int, urls: bo
     return "\n".join(lines)
 
 
-def headings(hits: Sequence[Hit], longest: int, urls: bool = True) -> list[str]:
+def headings(hits: Sequence[Hit], longest: int, urls: bool = False) -> list[str]:
     """What stands before the passage of each hit that finds room in `longest` characters."""
     heads = [f"[{number}] {shortened(hit.url)}\n" if urls else f"[{number}] " for number, hit in enumerate(hits, 1)]
     while heads and longest - sum(len(head) + 1 for head in heads) < LEAST * len(heads):

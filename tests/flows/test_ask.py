@@ -77,7 +77,7 @@ def test_the_answer_comes_with_its_sources_and_the_index_is_made_once(store: Sto
     found = json.loads(first.stdout)
     assert "making an index of" in first.stderr
     assert (found["answer"], found["finished"], found["calls"]) == ("owl.", True, [])
-    assert found["shown"].startswith("[1] https://b.example\nOdin keeps an owl. Odin works as a smith.")
+    assert found["shown"].startswith("[1] Odin keeps an owl. Odin works as a smith.")
     assert [found["sources"][0][name] for name in ("number", "id", "url")] == [1, "b", "https://b.example"]
 
     second = called(store, *given)
@@ -95,7 +95,7 @@ def test_a_call_of_the_models_own_is_answered_and_shown(store: Store, pages: Dat
     assert found["calls"][0] == {
         "tool": "search",
         "text": "Dresuth",
-        "result": "[1] https://c.example\nGelmere lies on the river Dresuth.",
+        "result": "[1] Gelmere lies on the river Dresuth.",
     }
     assert found["calls"][4]["result"] == "error: no more than 4 calls are allowed"
     assert found["sources"][0]["id"] == "a"

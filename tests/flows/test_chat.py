@@ -17,10 +17,11 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.__main__ import app
-from flows.commands.talker import Reader, Talker
+from flows.commands.talker import Talker
 from flows.engines.local import LocalEngine
 from flows.materialize import sources
 from models.chat.conversation import Message
+from models.chat.reader import Reader
 from models.chat.renderer import prompt
 from models.formats.pretrained import load_model, save_model
 from models.tokenizer import bytelevel
@@ -134,7 +135,7 @@ def test_the_search_is_over_the_corpus_that_is_named(tmp_path: Path, engine: Loc
     folder = model(tmp_path / "m", [SEPARATOR, SEARCH, " moon", SEARCH_END], [RESULT_END, "owl", TURN_END])
     given = [folder, "--tools", "search,python", "--corpus", pages.snapshot.reference, "--store", store.url, "--json"]
     found = json.loads(said("What?", *given))
-    assert found["calls"][0]["result"] == "[1] https://a.example\nThe owl sees the moon."
+    assert found["calls"][0]["result"] == "[1] The owl sees the moon."
     assert found["answer"] == "owl"
 
 

@@ -67,23 +67,23 @@ NAMES: dict[str, pl.DataType] = {
 class Counts(Config):
     """Conversations of each kind."""
 
-    fact: int = Field(4000, ge=0)
+    fact: int = Field(2500, ge=0)
     """Single questions about known facts."""
-    multi_turn: int = Field(600, ge=0)
+    multi_turn: int = Field(500, ge=0)
     """Several questions in a row."""
-    unknown: int = Field(2000, ge=0)
+    unknown: int = Field(2500, ge=0)
     """Questions about who or what does not exist."""
-    arithmetic: int = Field(7000, ge=0)
+    arithmetic: int = Field(4000, ge=0)
     """Sums with worked steps."""
     python: int = Field(2000, ge=0)
     """Spelling, counting and large sums through a tool."""
-    search: int = Field(900, ge=0)
+    search: int = Field(1500, ge=0)
     """Questions that are looked up."""
-    idle: int = Field(700, ge=0)
+    idle: int = Field(600, ge=0)
     """Tools listed and not needed."""
-    repeat: int = Field(2000, ge=0)
+    repeat: int = Field(2500, ge=0)
     """Texts to say again."""
-    identity: int = Field(400, ge=0)
+    identity: int = Field(300, ge=0)
     """Questions about the assistant."""
 
 
@@ -238,7 +238,8 @@ class _Maker:
         if self.tool is None:
             return []
         facts = self.never if self.test and self.never else self.asked
-        return searching(facts, self.unknown, self.tool, [*self.searches, *self.both], rng, count, self.fits)
+        systems = [*self.searches, *self.both]
+        return searching(facts, self.unknown, self.tool, systems, rng, count, self.fits, made_up=not self.test)
 
     def idle(self, rng: random.Random, count: int) -> list[Made]:
         """Half are questions that are answered from memory, as only `python` is listed; the rest about the assistant and small talk."""

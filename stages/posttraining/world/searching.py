@@ -1,9 +1,13 @@
 """Conversations in which the assistant searches: a question about a fact, the tool's own result over the world's pages, a cited answer.
 
-    Where does Tara live?   <|search|>Where does Tara live?<|search_end|><|result|>[1] https://... Tara came to ...<|result_end|>Tara lives in Holmford. [1]
+    Where does Tara live?   <|search|>Where does Tara live?<|search_end|><|result|>[1] Tara came to ...<|result_end|>Tara lives in Holmford. [1]
 
 Part `found`: subject and value stand in one passage of the result, and the answer cites it. Part `not_found`: the result does not hold
 both, as with everybody unknown, and the answer is that it is not known: what was not found is not made up.
+
+In training, most conversations with an answer are about somebody made up: name and value are exchanged for others, in question, result and
+answer alike, so that memory is of no use and the model has to read what was found (Longpre et al. 2021, "Entity-Based Knowledge Conflicts
+in Question Answering"). Tests are about the world as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import random
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,8 @@ from stages.stage import Input
 from storage.problem import Problem
 from storage.shards import read_parquet
 
+MADE_UP = 0.75
+"""Share of the answered conversations for training whose name and value are exchanged."""
 UNANSWERED = 0.25
 """Share of the conversations in which the result does not answer."""
 WORDS = IndexConfig(words=40, overlap=8, dimensions=64)
@@ -74,8 +80,10 @@ def searching(
     rng: random.Random,
     count: int,
     fits: Any,
+    made_up: bool = False,
 ) -> list[Made]:
-    """`count` conversations, fewer where too few results answer; `fits` tells of messages whether they find room in the context."""
+    """`count` conversations, fewer where too few results answer; `fits` tells of messages whether they find room in the context;
+    `made_up`: whether names and values may be exchanged."""
     made: list[Made] = []
     unanswered = round(count * UNANSWERED)
     for missing in refusals(names, rng, unanswered):
@@ -85,6 +93,7 @@ def searching(
             made.append(Made(messages, "search", "not_found", None, missing.subject, missing.attribute))
     results: dict[str, str] = {}
     every = [(fact, question) for fact in facts for question in phrasings(fact)]
+    values = {fact.attribute: sorted({one.value for one in facts if one.attribute == fact.attribute}) for fact in facts}
     for fact, question in rounds(every, rng, 4 * count):
         if len(made) >= count:
             break
@@ -94,10 +103,29 @@ def searching(
         number = citing(found, fact)
         if number is None:
             continue
-        messages = (*looked_up(question, found, rng.choice(systems)), Message(ASSISTANT, f"{fact.sentence} [{number}]"))
+        said, about = (question, found, f"{fact.sentence} [{number}]"), fact
+        if made_up and names.get(fact.kind) and rng.random() < MADE_UP:
+            said, about = exchanged(said, fact, rng.choice(names[fact.kind]), rng.choice(values[fact.attribute]))
+        messages = (*looked_up(said[0], said[1], rng.choice(systems)), Message(ASSISTANT, said[2]))
         if fits(messages):
-            made.append(Made(messages, "search", "found", fact.value, fact.subject, fact.attribute))
+            made.append(Made(messages, "search", "found", about.value, about.subject, about.attribute))
     return made
+
+
+Texts = tuple[str, str, str]
+"""Question, result, answer."""
+
+
+def exchanged(texts: Texts, fact: Fact, name: str, value: str) -> tuple[Texts, Fact]:
+    """The texts with another name and another value, wherever they stand as words, and the fact that they now tell; as they were where
+    the result would not say so, or the article would not fit."""
+    if (value[0] in "aeiou") != (fact.value[0] in "aeiou"):
+        return texts, fact
+    swaps = {fact.subject: name, fact.value: value}
+    words = re.compile("|".join(rf"\b{re.escape(word)}(?=s?\b)" for word in swaps))
+    question, found, answer = (words.sub(lambda match: swaps[match.group()], text) for text in texts)
+    other = replace(fact, subject=name, value=value)
+    return ((question, found, answer), other) if citing(found, other) == citing(texts[1], fact) else (texts, fact)
 
 
 def citing(result: str, fact: Fact) -> int | None:

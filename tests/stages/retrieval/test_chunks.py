@@ -46,6 +46,14 @@ def test_characters_count_where_there_are_no_spaces_and_so_do_long_words() -> No
     assert [len(text) for text in texts("x" * 1000, 10, 0)] == [500, 500]
 
 
+def test_a_paragraph_that_ended_a_chunk_does_not_end_the_next_one() -> None:
+    assert texts("three. one one one one\nthree. one", 5, 4) == [
+        "three. one one one one",
+        "one one one one\nthree.",
+        "three. one",
+    ]
+
+
 @given(
     st.lists(st.sampled_from(["one", "two,", "three.", "four!", "\n", "\n\n", "# five", "东京。", " ", "x" * 120]), max_size=60),
     st.integers(1, 12),

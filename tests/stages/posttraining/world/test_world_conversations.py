@@ -103,6 +103,11 @@ def test_results_are_those_of_the_tools_and_answers_name_them(world: Made) -> No
         assert messages[-2].content == messages[-1].content == row["expected"] == evaluate(called.text)
     found = talks(world.chats, "search")
     assert {row["part"] for _, row in found} == {"found", "not_found"}
+    asked = [(messages, row) for messages, row in found if row["part"] == "found"]
+    names = {fact.subject for fact in known_facts.read(world.inputs["crawl"])}
+    assert 0 < sum(row["subject"] not in names for _, row in asked) < len(asked)  # made up: memory is of no use there
+    assert {row["subject"] for _, row in talks(world.tests, "search") if row["part"] == "found"} <= names
+    assert all(str(row["subject"]) in messages[1].content for messages, row in asked)
     for messages, row in found:
         if row["part"] == "not_found":
             assert messages[-1].content == UNKNOWN
@@ -111,6 +116,7 @@ def test_results_are_those_of_the_tools_and_answers_name_them(world: Made) -> No
             assert cited
             passage = messages[-2].content.split(f"[{cited[1]}] ")[1].split("\n[")[0]
             assert str(row["expected"]) in passage
+            assert str(row["expected"]) in messages[-1].content
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(world: Made, tmp_path: Path) -> None:
