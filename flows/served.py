@@ -5,6 +5,7 @@
     tokenizer/tokenizer   a vocabulary learnt from a corpus
     pretrain/pretrain     a base model from corpora of the store
     posttrain/posttrain   a chat model from a base model and conversations
+    align/align           an aligned or reasoning model from a chat model
     ablate/ablate         which filter earns its place: the same model on corpora that differ in one thing
     extractor/extractor   a model of the main-text extractor, from pages with gold text
     demo/demo             the made-up web, by hand
@@ -26,6 +27,7 @@ from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from flows.ablate import ablate
+from flows.align import align
 from flows.corpus import corpus
 from flows.demo import demo
 from flows.engines.child import follow
@@ -47,6 +49,7 @@ def deployments(store: str, crawl: str) -> list[RunnerDeployment]:
         _deployment(tokenizer, "tokenizer", {"store": store}),
         _deployment(pretrain, "pretrain", {"store": store}),
         _deployment(posttrain, "posttrain", {"store": store}),
+        _deployment(align, "align", {"store": store}),
         _deployment(ablate, "ablate", {"store": store}),
         _deployment(extractor, "extractor", {"store": store}),
         _deployment(demo, "demo", {"store": store}),

@@ -1,4 +1,4 @@
-"""A training while it runs, in Prefect: the loss curve as an image and what the model writes, brought up to date in place."""
+"""A training while it runs, in Prefect: its curves as images and what the model writes, brought up to date in place."""
 
 import re
 import textwrap
@@ -15,8 +15,13 @@ from flows.curve import Point, address, picture
 from flows.progress import Event
 
 PAUSE = 10.0  # seconds between two updates of the pictures
-SHOWN = ("loss", "validation_loss")
-"""Metrics in nats that share one picture."""
+PICTURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "loss": ("nats per token", ("loss", "validation_loss")),
+    "reward": ("reward, and shares", ("reward", "judge", "accuracy", "finished", "clip_fraction")),
+    "drift": ("nats", ("kl", "entropy")),
+    "length": ("tokens of an answer", ("length",)),
+}
+"""Name of a picture -> what its axis counts, and the metrics that share it."""
 
 
 def artifact_key(name: str) -> str:
@@ -29,14 +34,14 @@ class Watch:
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
-        self.series: dict[str, list[Point]] = {name: [] for name in SHOWN}
+        self.series: dict[str, list[Point]] = {name: [] for _, names in PICTURES.values() for name in names}
         self.samples: list[Mapping[str, Any]] = []
         self._artifacts: dict[str, UUID] = {}
         self._shown = 0.0
 
     def hear(self, event: Event) -> None:
         for name, value in event.get("metrics", {}).items():
-            if name in SHOWN and value is not None:
+            if name in self.series and value is not None:
                 self.series[name].append((float(event["metrics"]["step"]), float(value)))
         if "sample" in event:
             self.samples.append(event["sample"])
@@ -45,9 +50,10 @@ class Watch:
 
     def finish(self) -> None:
         self._shown = time.monotonic()
-        drawn = picture(f"{self.stage}: nats per token over steps", self.series)
-        if drawn is not None:
-            self._show("loss", address(drawn))
+        for what, (counts, names) in PICTURES.items():
+            drawn = picture(f"{self.stage}: {counts}, over steps", {name: self.series[name] for name in names})
+            if drawn is not None:
+                self._show(what, address(drawn))
         if self.samples:
             self._show("samples", samples_markdown(self.samples))
 
@@ -57,8 +63,8 @@ class Watch:
                 client.update_artifact(self._artifacts[what], ArtifactUpdate(data=data))
             return
         key = artifact_key(f"{self.stage} {what}")
-        if what == "loss":
-            made = create_image_artifact(image_url=data, key=key, description=f"{self.stage}: loss")
+        if what in PICTURES:
+            made = create_image_artifact(image_url=data, key=key, description=f"{self.stage}: {what}")
         else:
             made = create_markdown_artifact(markdown=data, key=key, description=f"{self.stage}: what it writes")
         assert isinstance(made, UUID)  # a coroutine only where a loop runs

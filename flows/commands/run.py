@@ -22,6 +22,7 @@ FLOWS = {
     "tokenizer": "a vocabulary learnt from a corpus",
     "pretrain": "a base model from corpora",
     "posttrain": "a chat model from a base model and conversations",
+    "align": "a chat model that people prefer, or that reasons",
     "ablate": "which filter earns its place",
     "extractor": "a model of the main-text extractor",
     "demo": "everything, on a made-up web",

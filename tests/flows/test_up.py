@@ -129,6 +129,7 @@ def test_every_flow_is_a_deployment_with_a_form_and_paused_schedules(up: Up) -> 
         "tokenizer",
         "pretrain",
         "posttrain",
+        "align",
         "ablate",
         "extractor",
         "demo",

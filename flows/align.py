@@ -1,0 +1,144 @@
+"""The align flow: from a chat model to one that people prefer, or that reasons: by preferences, or by rewards that can be checked."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+from rich.markup import escape
+
+from flows.identity import Dataset, Given
+from flows.notify import on_end
+from flows.posttrain import LONGEST, context_of
+from flows.pretrain import given_folder
+from flows.run import Mechanics, Parameters, Run, open_run
+from flows.stored import stored
+from stages.alignment.dpo import DPO, DpoConfig
+from stages.alignment.evaluate_reasoning import EVALUATE_REASONING, EvaluateReasoningConfig
+from stages.alignment.grpo import GRPO, GrpoConfig
+from stages.alignment.import_preferences import IMPORT_PREFERENCES, ImportPreferencesConfig
+from stages.alignment.problems import PROBLEMS, ProblemsConfig
+from stages.alignment.reference_logprobs import REFERENCE_LOGPROBS, ReferenceLogprobsConfig
+from stages.alignment.render_preferences import RENDER_PREFERENCES, RenderPreferencesConfig
+from stages.alignment.reward_model import REWARD_MODEL, RewardModelConfig
+from stages.compute import Compute
+from stages.evaluation.scorecard import SCORECARD, ScorecardConfig
+from stages.posttraining.files import is_readable
+from stages.stage import Input
+from storage.problem import Problem
+
+
+class AlignSettings(Parameters):
+    """Which model to align, by what, and the settings of every step."""
+
+    model: str = "sft@latest"
+    """Artifact or Hugging Face folder of a model that chats, with its tokenizer."""
+    method: Literal["dpo", "reward_model", "grpo"] = "dpo"
+    """dpo (or ipo, by dpo.loss) learns from preferences, reward_model learns to score by them, grpo learns from answers that are checked."""
+    preferences: str = "import_preferences@latest"
+    """Of dpo and reward_model: a file or folder of comparisons (HH, DPO or ranking rows: .json, .jsonl, .parquet), or an artifact."""
+    problems: str = ""
+    """Of grpo: a file or folder of problems as GSM8K has them, or an artifact; empty: sums of graded difficulty, made anew."""
+    row_length: int = 0
+    """Longest tokens of a prompt with its answer, in `render_preferences`; 0: the model's context, 1,024 at most."""
+    import_preferences: ImportPreferencesConfig = ImportPreferencesConfig()
+    reference_logprobs: ReferenceLogprobsConfig = ReferenceLogprobsConfig()
+    dpo: DpoConfig = DpoConfig()
+    reward_model: RewardModelConfig = RewardModelConfig()
+    make_problems: ProblemsConfig = ProblemsConfig()
+    grpo: GrpoConfig = GrpoConfig()
+    evaluate_reasoning: EvaluateReasoningConfig = EvaluateReasoningConfig()
+    compute: Compute = Compute()
+
+
+class AlignParameters(Mechanics, AlignSettings):
+    """Which model to align, by what, the settings of every step, and where it runs."""
+
+
+def run_name() -> str:
+    """What the run does, for lists of runs."""
+    p: AlignParameters = flow_run.parameters["parameters"]
+    return f"align {p.model} by {p.method}"
+
+
+@flow(name="align", flow_run_name=run_name, persist_result=False, on_failure=[on_end], on_crashed=[on_end])
+def align(parameters: AlignParameters) -> dict[str, Any]:
+    """A chat model to an aligned one, with its curves, and what it can do before and after."""
+    p = parameters
+    with open_run("align", p.model_dump(mode="json"), p) as run:
+        model = given_folder(run.store, p.model)
+        if p.method == "grpo":
+            made = by_problems(run, p, model, problems(run, p))
+        else:
+            made = by_preferences(run, p, model, preferences(run, p))
+        option = "" if p.store == Mechanics().store else f" --store {escape(p.store)}"
+        run.bar.console.print(
+            f"The model: {escape(run.store.full(made.snapshot.folder))}"
+            + ("" if p.method == "reward_model" else f"\nTalk to it: winnow chat {made.snapshot.reference}{option}"),
+            soft_wrap=True,
+            highlight=False,
+        )
+        return run.summary()
+
+
+def preferences(run: Run, p: AlignSettings) -> Dataset:
+    return _given(run, p.preferences, "preferences") or run.stage(
+        IMPORT_PREFERENCES, p.import_preferences, files=_files(p.preferences)
+    )
+
+
+def problems(run: Run, p: AlignSettings) -> Dataset:
+    if not p.problems:
+        return run.stage(PROBLEMS, p.make_problems)
+    return _given(run, p.problems, "problems") or run.stage(PROBLEMS, p.make_problems, files=_files(p.problems))
+
+
+def _given(run: Run, text: str, what: str) -> Dataset | None:
+    """The artifact that a person calls `text`; None where it is a file or folder."""
+    path = Path(text)
+    if (path.is_file() or path.is_dir()) and not (path / "recipe.json").is_file():
+        return None
+    if is_readable(text):
+        raise Problem(f"{what}: there is no file {text}; expected {what} in it, or the name of an artifact")
+    return stored(run.store, text)
+
+
+def _files(text: str) -> Given:
+    path = Path(text)
+    return Input(path.parent, (path.name,)) if path.is_file() else path  # the name is part of what comes out
+
+
+def by_preferences(run: Run, p: AlignSettings, model: Given, pairs: Dataset) -> Dataset:
+    """The steps from preferences on."""
+    compute = p.compute.given()
+    length = p.row_length or min(context_of(run.store, model), LONGEST)
+    rendered = run.stage(RENDER_PREFERENCES, RenderPreferencesConfig(row_length=length), pairs, tokenizer=model)
+    if p.method == "reward_model":
+        scores = run.stage(REWARD_MODEL, p.reward_model, preferences=rendered, model=model, compute=compute)
+        show(run, scores, "reward-model", "How well the reward model tells better answers")
+        return scores
+    reference = run.stage(REFERENCE_LOGPROBS, p.reference_logprobs, preferences=rendered, model=model, compute=compute)
+    return run.stage(DPO, p.dpo, preferences=rendered, reference=reference, model=model, compute=compute)
+
+
+def by_problems(run: Run, p: AlignSettings, model: Given, asked: Dataset) -> Dataset:
+    """The steps from problems on, with what the model solves before and after."""
+    compute = p.compute.given()
+
+    def solved(policy: Given, label: str) -> Dataset:
+        return run.stage(EVALUATE_REASONING, p.evaluate_reasoning, label=label, model=policy, prompts=asked, compute=compute)
+
+    before = solved(model, f"{EVALUATE_REASONING.name}_before")
+    made = run.stage(GRPO, p.grpo, model=model, prompts=asked, compute=compute)
+    scores: dict[str, Given] = {"before/0": before, "after/0": solved(made, EVALUATE_REASONING.name)}
+    card = run.stage(SCORECARD, ScorecardConfig(moments=("before", "after")), None, scores)
+    show(run, card, "reasoning", "What it solves before and after")
+    return made
+
+
+def show(run: Run, made: Dataset, key: str, description: str) -> None:
+    """An artifact's report, in the terminal and in Prefect."""
+    report = run.store.read(f"{made.snapshot.folder}/report.md").decode("utf-8")
+    create_markdown_artifact(markdown=report, key=key, description=description)
+    run.bar.console.print(report, markup=False)
