@@ -44,6 +44,8 @@ from storage.shards import encode
 SHARD = 16_384
 """Rows of a file of rollouts, at least."""
 ROUNDS = ".rollouts"
+ENDS = 0.1
+"""Share of the steps at the beginning, and at the end, whose mean reward is a stage's figure."""
 JOURNAL: dict[str, pl.DataType] = ROLLOUT | {
     "step": pl.Int64(),
     "reward": pl.Float64(),
@@ -219,3 +221,15 @@ class Told:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.rollouts, self.figures = state["rollouts"], dict(state["figures"])
+
+
+def ends(rows: Sequence[Row], names: Sequence[str]) -> dict[str, float]:
+    """Means of the first and the last steps."""
+    told = rows[1:]
+    size = max(1, round(ENDS * len(told)))
+    found = {}
+    for name in names:
+        for when, some in (("first", told[:size]), ("last", told[-size:])):
+            if values := [row[name] for row in some if name in row]:
+                found[f"{name}_{when}"] = sum(values) / len(values)
+    return found

@@ -23,7 +23,7 @@ from models.transformer.loss import IGNORED
 from models.transformer.train import Loss, Row
 from models.transformer.transformer import Transformer
 from models.transformer.world import World, joined
-from stages.alignment.drawing import DRAWN, Journal, Rewarded, Source, Told, rewarded
+from stages.alignment.drawing import DRAWN, Journal, Rewarded, Source, Told, ends, rewarded
 from stages.alignment.grpo import GRPO_METRICS, GrpoConfig
 from stages.alignment.policy import Opened, closed, cut, logprobs, opened, share_of, spread
 from stages.alignment.rewards import reward_functions
@@ -33,9 +33,6 @@ from stages.posttraining.fitting import fit
 from stages.pretraining.figures import figures
 from stages.pretraining.progress import Progress
 from stages.pretraining.start import exact
-
-ENDS = 0.1
-"""Share of the steps at the beginning, and at the end, whose mean reward is a stage's figure."""
 
 
 def work(inputs: Mapping[str, Any], out: Path, config: GrpoConfig, compute: Compute) -> dict[str, Any]:
@@ -52,18 +49,6 @@ def work(inputs: Mapping[str, Any], out: Path, config: GrpoConfig, compute: Comp
             method.journal.close()
         names = ("kl", "entropy", "length", "finished", "rollouts")
         return figures(policy.model.shape, rows, compute, world, names) | ends(rows, ("reward", "accuracy"))
-
-
-def ends(rows: Sequence[Row], names: Sequence[str]) -> dict[str, float]:
-    """Means of the first and the last steps."""
-    told = rows[1:]
-    size = max(1, round(ENDS * len(told)))
-    found = {}
-    for name in names:
-        for when, some in (("first", told[:size]), ("last", told[-size:])):
-            if values := [row[name] for row in some if name in row]:
-                found[f"{name}_{when}"] = sum(values) / len(values)
-    return found
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,6 @@
 """GRPO as a stage: it raises the reward, its step is the objective's, however it is cut up; killed, it ends as one that was not."""
 
-import os
-import signal
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +20,9 @@ from stages.alignment.grpo_training import work
 from stages.compute import Compute
 from stages.stage import Input
 from storage.problem import Problem
+from tests.stages.alignment.killed import journal, kill_behind, outputs
 from tests.stages.alignment.made_rewards import LETTERS
 
-CLOCK = ("tokens_per_second", "drawing")
 SETTINGS: dict[str, Any] = {
     "steps": 2, "prompts": 4, "samples": 4, "tokens": 10, "rewards": {LETTERS: 1.0}, "matrix_rate": 0.05, "rate": 0.02,
     "embedding_rate": 0.02,
@@ -40,10 +37,6 @@ def grpo(
     told = Compute(threads=1, checkpoint_seconds=0, **(compute or {}))
     figures = work({"model": policy, "prompts": problems}, out, GrpoConfig(**(SETTINGS | settings)), told)
     return figures, pl.read_parquet(out / "metrics.parquet"), journal(out)
-
-
-def journal(out: Path) -> pl.DataFrame:
-    return pl.concat(pl.read_parquet(path) for path in sorted(out.glob("rollouts-*.parquet")))
 
 
 def test_the_reward_rises_and_every_answer_can_be_read(policy: Input, problems: Input, tmp_path: Path) -> None:
@@ -187,22 +180,4 @@ def run(
     out.mkdir(exist_ok=True, parents=True)
     told = {"threads": "1", "checkpoint_seconds": "0", "device": "cpu"} | (compute or {})
     found: dict[str, Any] = GRPO.run({"model": policy, "prompts": problems, "compute": told}, out, GrpoConfig(**settings))
-    return found
-
-
-def kill_behind(out: Path, step: int) -> None:
-    """SIGKILL once there is a checkpoint of `step` or later."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        if any(int(path.name[5:14]) >= step for path in (out / ".checkpoints").glob("step-*.pt")):
-            os.kill(int((out / ".job/pid-0").read_text()), signal.SIGKILL)
-            return
-        time.sleep(0.001)
-
-
-def outputs(out: Path) -> dict[str, bytes]:
-    """By name; of the metrics, what is not the clock's."""
-    names = [path for path in out.rglob("*") if path.is_file() and not path.relative_to(out).parts[0].startswith(".")]
-    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in names}
-    found["metrics.parquet"] = pl.read_parquet(out / "metrics.parquet").drop(CLOCK).serialize()
     return found
