@@ -5,16 +5,16 @@ What a person or a tool says is tokenized as text, so a reserved token's name in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models.chat.context import excess, without
 from models.chat.conversation import ASSISTANT, SYSTEM, USER, Call, Message, fault
 from models.chat.generated import generated
-from models.chat.renderer import CALLS, prompt, render
+from models.chat.reader import Piece, Reader
+from models.chat.renderer import prompt, render
 from models.chat.tools.answer import answering
 from models.chat.tools.tool import Tool, listing
-from models.tokenizer.reserved import RESULT, RESULT_END, THINK, THINK_END
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.generate import Request, stream
 from models.transformer.sampling import Sampling
@@ -25,9 +25,6 @@ LEAST_ANSWER = 16
 """Tokens that must be left for an answer."""
 LEAST_RESULT = 50
 """Characters of a tool's result, however small the context."""
-
-Piece = Callable[[str, str], None]
-"""Told (what, text) as it comes: what is "content", "thinking", a tool's name, or "result"; an empty text says that it begins."""
 
 
 @dataclass(frozen=True)
@@ -120,40 +117,3 @@ def _whole(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 def _says(message: Message) -> bool:
     return bool(message.content.strip()) or message.thinking is not None
-
-
-class Reader:
-    """Tokens to pieces of text as they come; a character whose bytes are not all there yet is waited for."""
-
-    def __init__(self, tokenizer: Tokenizer, piece: Piece) -> None:
-        self.tokenizer, self.piece = tokenizer, piece
-        self.names = {index: name for name, index in tokenizer.special.items()}
-        self.opens = {THINK: "thinking", RESULT: "result"} | {before: tool for tool, (before, _) in CALLS.items()}
-        self.closes = {THINK_END, RESULT_END, *(after for _, after in CALLS.values())}
-        self.what = "content"
-        self.waiting: list[int] = []
-        self.told = ""
-
-    def read(self, token: int) -> None:
-        name = self.names.get(token)
-        if name is None and token not in self.tokenizer.stops:
-            self.waiting.append(token)
-            self._tell(self.tokenizer.decode(self.waiting).rstrip("\ufffd"))
-            return
-        self.end()
-        if name in self.opens:
-            self.what = self.opens[name]
-            self.piece(self.what, "")
-        elif name in self.closes:
-            self.what = "content"
-
-    def end(self) -> None:
-        """All that waited."""
-        if self.waiting:
-            self._tell(self.tokenizer.decode(self.waiting))
-        self.waiting, self.told = [], ""
-
-    def _tell(self, text: str) -> None:
-        if new := text[len(self.told) :]:
-            self.piece(self.what, new)
-            self.told = text

@@ -6,6 +6,7 @@ It also takes white space of any length: beyond ten million characters of it, th
 """
 
 import itertools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ _ROOM = 8_000_000  # characters or ids of known words; beyond, the table starts 
 
 
 class Encoder:
-    """Words and their ids, as they come in."""
+    """Words and their ids, as they come in. Threads may share one."""
 
     def __init__(self, pretokenizer: Pretokenizer, merged: Callable[[Sequence[str]], list[list[int]]]) -> None:
         """`merged`: the ids of words, each taken as it is."""
@@ -32,6 +33,7 @@ class Encoder:
         self.word_starts: Any
         self.ids: Any
         self.id_starts: Any
+        self._lock = threading.Lock()
         self._forget()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -41,11 +43,13 @@ class Encoder:
         size = 0
         for text in texts:
             if batch and size + len(text) > _AT_ONCE:
-                out += self._batch(batch)
+                with self._lock:
+                    out += self._batch(batch)
                 batch, size = [], 0
             batch.append(text)
             size += len(text)
-        return out + self._batch(batch)
+        with self._lock:
+            return out + self._batch(batch)
 
     def _batch(self, texts: list[str]) -> list[list[int]]:
         joined = "".join(texts)

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,15 @@ def test_it_goes_on_when_its_table_is_full_and_when_a_call_is_more_than_one_batc
         samples = [*texts(40, seed=seed), "", *gibberish(30, seed=seed)]
         assert fast.encode(samples) == [tokenizer.encode(text) for text in samples]
     assert fast.known < 500
+
+
+def test_threads_that_share_one_get_what_each_would_alone() -> None:
+    tokenizer = made(bytelevel_files())
+    fast = encoder.Encoder("qwen2", lambda words: [tokenizer.encode(word) for word in words])
+    batches = [[*texts(30, seed=seed), *gibberish(200, seed=seed)] for seed in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(fast.encode, batches))
+    assert found == [[tokenizer.encode(text) for text in batch] for batch in batches]
 
 
 def test_different_words_of_equal_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
