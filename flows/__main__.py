@@ -13,6 +13,7 @@ from flows.commands.bench import bench
 from flows.commands.chat import chat
 from flows.commands.demo import demo
 from flows.commands.doctor import doctor
+from flows.commands.label import label
 from flows.commands.lineage import lineage
 from flows.commands.run import run
 from flows.commands.sample import sample
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (demo, run, up, show, why, tokens, sample, ask, chat, lineage, verify, gc, doctor):
+for command in (demo, run, up, show, why, tokens, sample, ask, chat, label, lineage, verify, gc, doctor):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

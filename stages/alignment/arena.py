@@ -195,24 +195,31 @@ def battles(answers: pl.DataFrame, names: Sequence[str], tie: float) -> pl.DataF
 
 def leaderboard(answers: pl.DataFrame, fought: pl.DataFrame, names: Sequence[str], samples: int, seed: int) -> pl.DataFrame:
     """The columns LEADERBOARD, the best first. `answers`: columns model, score, tokens."""
+    board = rated(fought, names, samples, seed)
+    # One by one: the sums of a group_by round in an order of their own each time.
+    each = [answers.filter(pl.col("model") == name) for name in board["model"]]
+    scores, lengths = [own["score"].mean() for own in each], [own["tokens"].list.len().mean() for own in each]
+    return board.with_columns(score=pl.Series(scores, dtype=pl.Float64()), tokens=pl.Series(lengths, dtype=pl.Float64()))
+
+
+def rated(fought: pl.DataFrame, names: Sequence[str], samples: int, seed: int) -> pl.DataFrame:
+    """The columns LEADERBOARD but those of the answers, the best first. Raises Unusable where not all are joined by battles."""
     wins_QMM = _wins(fought, names)
     found = elo(ratings(torch.from_numpy(wins_QMM.sum(0)))).numpy()
     rng = np.random.default_rng(seed)
     prompts = len(wins_QMM)
     drawn = rng.multinomial(prompts, np.full(prompts, 1 / prompts), samples)  # how often each prompt is in each sample
-    spread = elo(ratings(torch.from_numpy(np.einsum("sq,qmn->smn", drawn.astype(float), wins_QMM)))).numpy()
-    low, high = np.percentile(spread, (2.5, 97.5), axis=0)
+    wins_SMM = np.einsum("sq,qmn->smn", drawn.astype(float), wins_QMM)
+    wins_SMM += 1e-9 * (wins_QMM + wins_QMM.swapaxes(1, 2)).sum(0)  # who met stays joined in samples in which they do not
+    low, high = np.percentile(elo(ratings(torch.from_numpy(wins_SMM))).numpy(), (2.5, 97.5), axis=0)
     rows = []
     for place, name in enumerate(names):
         mine = fought.filter((pl.col("one") == name) | (pl.col("other") == name))
         won, tied = int((mine["winner"] == name).sum()), mine["winner"].null_count()
         counts = (mine.height, won, mine.height - won - tied, tied)
-        own = answers.filter(
-            pl.col("model") == name
-        )  # one by one: the sums of a group_by round in an order of their own each time
-        means = (own["score"].mean(), own["tokens"].list.len().mean())
-        rows.append((name, float(found[place]), float(low[place]), float(high[place]), *counts, *means))
-    return pl.DataFrame(rows, schema=LEADERBOARD, orient="row").sort("rating", descending=True, maintain_order=True)
+        rows.append((name, float(found[place]), float(low[place]), float(high[place]), *counts))
+    schema = {name: kind for name, kind in LEADERBOARD.items() if name not in ("score", "tokens")}
+    return pl.DataFrame(rows, schema=schema, orient="row").sort("rating", descending=True, maintain_order=True)
 
 
 def _wins(fought: pl.DataFrame, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -74,7 +74,7 @@ def test_a_step_is_the_same_however_it_is_cut_and_shared(world: World, tmp_path:
 
 @pytest.mark.slow
 def test_a_margin_that_is_asked_for_keeps_answers_further_apart(world: World, tmp_path: Path) -> None:
-    for name, margin in (("plain", 0.0), ("margined", 3.0)):
+    for name, margin in (("plain", 0.0), ("margined", 10.0)):
         trained(world, tmp_path / name, margin=margin, steps=30)
     plain, margined = (pl.read_parquet(tmp_path / name / "held_out.parquet") for name in ("plain", "margined"))
     assert (margined["chosen_score"] - margined["rejected_score"]).mean() > 1 + (
