@@ -41,8 +41,11 @@ class AssistantSettings(TuningSettings):
     recall: RecallConfig = RecallConfig()
 
 
-def make_assistant(run: Run, p: AssistantSettings, base: Dataset, crawl: Dataset, seed: int = 0) -> dict[str, Dataset]:
-    """The steps; `seed` is added to every seed. Back: the evaluation of each of MOMENTS, and under "model" the assistant."""
+def make_assistant(
+    run: Run, p: AssistantSettings, base: Dataset, text: Dataset, crawl: Dataset, seed: int = 0
+) -> dict[str, Dataset]:
+    """The steps; `text`: packed pretraining rows that are replayed, so that the model keeps what it knows; `seed` is added to every seed.
+    Back: the evaluation of each of MOMENTS, the conversations, and under "model" the assistant."""
     compute = p.compute.given()
     talk = p.world_conversations.model_copy(update={"seed": p.world_conversations.seed + seed})
     conversations = run.stage(WORLD_CONVERSATIONS, talk, crawl=crawl, tokenizer=base)
@@ -54,7 +57,7 @@ def make_assistant(run: Run, p: AssistantSettings, base: Dataset, crawl: Dataset
 
     def tuned(config: SftConfig, model: Dataset, chats: Mapping[str, Dataset], label: str) -> Dataset:
         seeded = p.model_copy(update={"sft": config.model_copy(update={"seed": config.seed + seed})})
-        return make_chat(run, seeded, model, chats, label=label)
+        return make_chat(run, seeded, model, chats, replay=text, label=label)
 
     before = evaluated("base", base, p.evaluate_before)
     first = tuned(p.sft_first, base, {"world": conversations}, "first")
@@ -63,7 +66,7 @@ def make_assistant(run: Run, p: AssistantSettings, base: Dataset, crawl: Dataset
     admissions = run.stage(ADMISSIONS, p.admissions, knowledge=knowledge, conversations=conversations)
     model = tuned(p.sft, first, {"world": conversations, "admissions": admissions}, "")
     after = evaluated("chat", model, p.evaluate_chat)
-    return {"base": before, "first": between, "chat": after, "model": model}
+    return {"base": before, "first": between, "chat": after, "conversations": conversations, "model": model}
 
 
 def make_retrieval(run: Run, p: AssistantSettings, corpus: Dataset, crawl: Dataset) -> Dataset:

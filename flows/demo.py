@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.assistant import AssistantSettings, make_assistant, make_retrieval, show_scores
+from flows.assistant import MOMENTS, AssistantSettings, make_assistant, make_retrieval, show_scores
 from flows.corpus import CorpusSettings, make_corpus
 from flows.floors import BASE, CHAT, hold
 from flows.identity import Dataset
@@ -25,7 +25,7 @@ from stages.corpus.simulate import SIMULATE, SimulateConfig
 from stages.evaluation.evaluate import EVALUATE_BASE
 from stages.posttraining.sft import SftConfig
 from stages.pretraining.pretrain import PretrainConfig
-from stages.tokens.pack import PackConfig
+from stages.tokens.pack import PACK, PackConfig
 from stages.tokens.tokenize import TokenizeConfig
 from stages.tokens.tokenizer import TOKENIZER, TokenizerConfig
 from storage.store import Store
@@ -45,7 +45,17 @@ JUDGED = (
 )
 
 
-TUNING = SftConfig(epochs=1, rows=4, dtype="fp32", prompts=("Who are you?", "Where does Mira live?", "What is 3 + 4 - 2?"))
+TUNING = SftConfig(
+    epochs=1,
+    rows=4,
+    matrix_rate=0.012,
+    rate=0.002,
+    embedding_rate=0.002,
+    replay_rows=1,
+    replay_weight=0.3,
+    dtype="fp32",
+    prompts=("Who are you?", "Where does Mira live?", "What is 3 + 4 - 2?"),
+)
 
 
 class DemoSettings(CorpusSettings, BaseSettings, AssistantSettings):
@@ -72,7 +82,7 @@ class DemoSettings(CorpusSettings, BaseSettings, AssistantSettings):
         samples_every=250,
     )
     sft_first: SftConfig = TUNING
-    sft: SftConfig = TUNING
+    sft: SftConfig = TUNING.model_copy(update={"matrix_rate": 0.008, "rate": 0.0015, "embedding_rate": 0.0015})
 
     @field_validator("sources")
     @classmethod
@@ -117,7 +127,6 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
     if p.until == "chat":
         make_retrieval(run, p, corpus, crawl)
     scores: dict[str, Dataset] = {}
-    model: Dataset | None = None
     for seed in reversed(range(p.seeds)):
         turn = run.again(f"seed{seed}") if seed else run
         seeded = p.model_copy(update={"pretrain": p.pretrain.model_copy(update={"seed": p.pretrain.seed + seed})})
@@ -125,10 +134,9 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
         if not seed and as_shipped(p):
             hold(BASE, run.made[EVALUATE_BASE.name].snapshot.stats, run.bar.console)
         if p.until == "chat":
-            made = make_assistant(turn, seeded, base, crawl, seed)
-            model = made.pop("model")
-            scores |= {f"{moment}/{seed}": evaluation for moment, evaluation in made.items()}
-    if model is not None:
+            made = make_assistant(turn, seeded, base, run.made[PACK.name], crawl, seed)
+            scores |= {f"{moment}/{seed}": made[moment] for moment in MOMENTS}
+    if scores:
         card = show_scores(run, scores)
         if as_shipped(p):
             hold(CHAT, card.snapshot.stats, run.bar.console)

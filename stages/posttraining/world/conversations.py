@@ -67,21 +67,21 @@ NAMES: dict[str, pl.DataType] = {
 class Counts(Config):
     """Conversations of each kind."""
 
-    fact: int = Field(2500, ge=0)
+    fact: int = Field(4000, ge=0)
     """Single questions about known facts."""
     multi_turn: int = Field(500, ge=0)
     """Several questions in a row."""
     unknown: int = Field(2500, ge=0)
     """Questions about who or what does not exist."""
-    arithmetic: int = Field(4000, ge=0)
+    arithmetic: int = Field(4500, ge=0)
     """Sums with worked steps."""
     python: int = Field(2000, ge=0)
     """Spelling, counting and large sums through a tool."""
     search: int = Field(1500, ge=0)
     """Questions that are looked up."""
-    idle: int = Field(600, ge=0)
+    idle: int = Field(500, ge=0)
     """Tools listed and not needed."""
-    repeat: int = Field(2500, ge=0)
+    repeat: int = Field(2000, ge=0)
     """Texts to say again."""
     identity: int = Field(300, ge=0)
     """Questions about the assistant."""
