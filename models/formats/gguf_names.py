@@ -29,6 +29,7 @@ Architecture = Literal["llama", "qwen3", "qwen3moe", "gpt2"]
 ROTARY = "rope_freqs.weight"
 """By how much each pair of a head turns slower than without scaling; no parameter of ours."""
 _LAYER = re.compile(r"blk\.(\d+)\.")
+_NUMBER = re.compile(r"^blocks\.\d+\.")
 
 
 @dataclass(frozen=True)
@@ -113,17 +114,15 @@ def _gpt2(shape: Shape) -> Iterator[Held]:
 
 def shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     """Of each tensor of the file, by name, as arrays have it: rows before columns. No weight is made for that."""
+    one_layer = replace(shape, layers=1)  # all are alike
     with torch.device("meta"):
-        model = Transformer(shape if shape.family == "gpt2" else replace(shape, context=1))
+        model = Transformer(one_layer if shape.family == "gpt2" else replace(one_layer, context=1))
     state = model.state_dict()
     found: dict[str, tuple[int, ...]] = {}
     for one in held(shape):
-        first, rest = (
-            (shape.head_width // 2, ())
-            if not one.parts
-            else (sum(state[name].shape[0] for name in one.parts), state[one.parts[0]].shape[1:])
-        )
-        found[one.name] = (first, *rest)
+        parts = [state[_NUMBER.sub("blocks.0.", name)] for name in one.parts]
+        rows = sum(part.shape[0] for part in parts) or shape.head_width // 2
+        found[one.name] = (rows, *(parts[0].shape[1:] if parts else ()))
     return found
 
 
