@@ -4,20 +4,17 @@ import contextlib
 import json
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvicorn
 
 from flows.commands.options import JsonOption, StoreOption, open_store
 from flows.commands.terminal import console
-from flows.labelling.app import Desk, create_app
-from flows.labelling.items import items
-from flows.labelling.judgements import read, values
-from flows.labelling.report import report
-from stages.alignment.agreement import agreements
 from storage.artifact import resolve
 from storage.problem import Problem
+
+if TYPE_CHECKING:
+    from flows.labelling.app import Desk
 
 
 def label(
@@ -37,6 +34,13 @@ def label(
 
     Example: winnow label rollouts@latest --name Ann --to judgements.jsonl
     """
+    # Here, for PyTorch, which ratings need, takes seconds to import.
+    from flows.labelling.app import Desk
+    from flows.labelling.items import items
+    from flows.labelling.judgements import read, values
+    from flows.labelling.report import report
+    from stages.alignment.agreement import agreements
+
     if not name.strip():
         raise Problem("the name is empty; expected who judges, such as --name Ann")
     if not to.parent.is_dir():
@@ -58,8 +62,12 @@ def label(
     console().print(report(rows) if rows else f"nothing is judged in {to} yet", markup=False)
 
 
-def _serve(desk: Desk, port: int) -> None:
+def _serve(desk: "Desk", port: int) -> None:
     """Until Ctrl-C."""
+    import uvicorn
+
+    from flows.labelling.app import create_app
+
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
