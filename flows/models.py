@@ -7,6 +7,7 @@
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flows.work import Artifact, open_side
 from storage.artifact import resolve
@@ -14,6 +15,10 @@ from storage.problem import Problem
 from storage.snapshot import Snapshot
 from storage.store import Store
 
+if TYPE_CHECKING:
+    import torch
+
+SMALL = 50_000_000  # parameters; below, two threads wait for each other longer than they compute
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
@@ -35,6 +40,27 @@ def model_folder(store: Store, text: str) -> Path:
 def local(store: Store, snapshot: Snapshot) -> Path:
     """The artifact's files, checked, in a folder of this machine."""
     return Path(open_side(store, Artifact(snapshot.stage, snapshot.key, snapshot.id)).folder)
+
+
+def placed(device: str, dtype: str) -> "tuple[str, torch.dtype]":
+    """Where and in which type a model runs, from what a person says: auto, or a name. Raises Problem."""
+    import torch
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise Problem(f"--device {device}: expected auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise Problem("--device cuda: PyTorch finds no GPU on this machine; leave it out, or give cpu")
+    place = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    types["auto"] = torch.bfloat16 if place == "cuda" else torch.float32
+    if dtype not in types:
+        raise Problem(f"--dtype {dtype}: expected float32, bfloat16 or auto")
+    return place, types[dtype]
+
+
+def threads_for(model: Any, threads: int) -> int:
+    """Of the CPU; 0 of a model that is not small: as many as PyTorch takes by itself."""
+    return threads or int(sum(weight.numel() for weight in model.parameters()) < SMALL)
 
 
 def _store_of(path: Path) -> Store | None:

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from flows.commands.ask import LEAST_RESULT, index_files, local
+from flows.commands.ask import LEAST_RESULT, local
 from flows.commands.options import JsonOption, StoreOption, open_store
 from flows.commands.terminal import console, visible
+from flows.commands.tools import named_tools, opened_tools
 from storage.artifact import resolve
 from storage.problem import Problem
 
@@ -47,23 +48,14 @@ def chat(
 
     Example: winnow chat sft@latest --tools python,search --corpus corpus@latest
     """
-    wanted = [one.strip() for one in tools.split(",") if one.strip()]
-    unknown = [one for one in wanted if one not in ("python", "search")]
-    if unknown:
-        raise Problem(f"found the tool {unknown[0]!r}; expected python, search, or both with a comma between them")
-    if corpus and "search" not in wanted:
-        raise Problem("--corpus is given and the tool that reads it is not; add --tools search")
+    wanted = named_tools(tools, corpus)
     opened = None if Path(model).is_dir() and "search" not in wanted else open_store(store)
     folder = Path(model) if Path(model).is_dir() else None
     if folder is None:
         assert opened is not None
         folder = local(opened, resolve(opened, model))
-    index = None
-    if "search" in wanted:
-        assert opened is not None
-        index = index_files(opened, corpus or "corpus@latest", embedder, Console(stderr=True, highlight=False))
     with contextlib.ExitStack() as stack:
-        talker = _talker(folder, wanted, index, hits, characters, embedder, stack)
+        talker = _talker(folder, opened_tools(wanted, opened, corpus, hits, characters, embedder, stack))
         talker.system, talker.tokens, talker.seed = system, tokens, seed
         talker.sampling = type(talker.sampling)(temperature=temperature)
         if hasattr(sys.stdin, "reconfigure"):
@@ -74,39 +66,20 @@ def chat(
             converse(talker, console(), model)
 
 
-def _talker(
-    folder: Path,
-    wanted: list[str],
-    index: Path | None,
-    hits: int,
-    characters: int,
-    embedder: Path | None,
-    stack: contextlib.ExitStack,
-) -> Any:
+def _talker(folder: Path, tools: list[Any]) -> Any:
     """Raises Unusable where the folder holds no model, or its tokenizer no reserved tokens."""
     import torch
 
     from flows.commands.talker import Talker
     from models.chat.conversation import USER, Message
     from models.chat.renderer import prompt
-    from models.chat.tools.python import Python, python_tool
     from models.formats.pretrained import load_model
     from models.tokenizer.load import load
 
     tokenizer = load(folder)
     prompt([Message(USER, "Hello")], tokenizer)
-    given = []
-    for name in dict.fromkeys(wanted):
-        if name == "python":
-            given.append(python_tool(stack.enter_context(Python())))
-        else:
-            from stages.retrieval.search import open_index
-            from stages.retrieval.tool import search_tool
-
-            assert index is not None
-            given.append(search_tool(open_index(index, embedder), hits, "hybrid", characters))
     network = load_model(folder, device="cuda" if torch.cuda.is_available() else "cpu").eval()
-    return Talker(network, tokenizer, given)
+    return Talker(network, tokenizer, tools)
 
 
 def once(talker: Any, text: str) -> dict[str, Any]:

@@ -13,11 +13,9 @@ from rich.console import Console
 
 from flows.commands.options import JsonOption, StoreOption
 from flows.commands.terminal import console, visible
-from flows.models import model_folder
+from flows.models import model_folder, placed, threads_for
 from storage.problem import Problem
 from storage.store import Store
-
-SMALL = 50_000_000  # parameters; below, two threads wait for each other longer than they compute
 
 
 @dataclass(frozen=True)
@@ -113,21 +111,12 @@ class Writer:
         from models.formats.pretrained import load_model
         from models.tokenizer.load import load
 
-        if device not in ("auto", "cpu", "cuda"):
-            raise Problem(f"--device {device}: expected auto, cpu or cuda")
-        if device == "cuda" and not torch.cuda.is_available():
-            raise Problem("--device cuda: PyTorch finds no GPU on this machine; leave it out, or give cpu")
-        place = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-        types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-        types["auto"] = torch.bfloat16 if place == "cuda" else torch.float32
-        if dtype not in types:
-            raise Problem(f"--dtype {dtype}: expected float32, bfloat16 or auto")
+        place, compute = placed(device, dtype)
         self.tokenizer = load(folder)
         self.pieces = self.tokenizer.pieces()
-        self.model = load_model(folder, types[dtype], place)
-        small = sum(weight.numel() for weight in self.model.parameters()) < SMALL
-        if threads or small:
-            torch.set_num_threads(threads or 1)
+        self.model = load_model(folder, compute, place)
+        if count := threads_for(self.model, threads):
+            torch.set_num_threads(count)
         self.speed: float | None = None
         """Tokens a second behind the first of each completion."""
 
