@@ -19,6 +19,7 @@ from flows.commands.run import run
 from flows.commands.sample import sample
 from flows.commands.serve import serve
 from flows.commands.show import show
+from flows.commands.size import size
 from flows.commands.tokens import tokens
 from flows.commands.up import up
 from flows.commands.upkeep import gc, verify
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (demo, run, up, show, why, tokens, sample, ask, chat, serve, label, lineage, verify, gc, doctor):
+for command in (demo, run, up, show, why, tokens, sample, ask, chat, serve, label, size, lineage, verify, gc, doctor):
     app.command()(command)
 app.add_typer(bench, name="bench")
 
