@@ -97,11 +97,11 @@ def passages(store: Store, record: RunRecord) -> list[Passage]:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             continue
         if in_funnel(snapshot):
-            found.append(_passage(snapshot))
+            found.append(passage(snapshot))
     return found
 
 
-def _passage(snapshot: Snapshot) -> Passage:
+def passage(snapshot: Snapshot) -> Passage:
     def those(*filters: Filter) -> str:
         return link(Query(snapshot, filters=filters))
 

@@ -1,6 +1,7 @@
 """Where an artifact comes from, as a picture and as a table: `/{stage}/{key}@{snapshot}/lineage`."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -8,7 +9,8 @@ from starlette.responses import Response
 
 from storage.lineage import Node, ancestors
 from storage.snapshot import Snapshot
-from storage.viewer.layers import BOX, draw
+from storage.store import Store
+from storage.viewer.layers import BOX, Drawing, draw
 from storage.viewer.page import ARTIFACT, Page, Viewer, address, chosen, loaded, only, render
 from storage.viewer.units import count, size
 from storage.viewer.visible import name_of
@@ -38,14 +40,14 @@ def view(viewer: Viewer, request: Request) -> Response:
     only(request)
     snapshot = chosen(viewer, request)
     nodes = ancestors(viewer.store, snapshot)
-    boxes = _boxes(viewer, nodes, snapshot)
-    drawing = draw({identity: [parent for _, parent in box.inputs] for identity, box in boxes.items()})
+    found = boxes(viewer.store, nodes, snapshot)
+    drawing = drawn(found)
     return render(
         viewer,
         request,
         "lineage.html",
         snapshot,
-        boxes=boxes,
+        boxes=found,
         drawing=drawing,
         box_width=BOX[0],
         box_height=BOX[1],
@@ -53,31 +55,35 @@ def view(viewer: Viewer, request: Request) -> Response:
     )
 
 
-def _boxes(viewer: Viewer, nodes: list[Node], here: Snapshot) -> dict[str, Box]:
+def drawn(found: Mapping[str, Box]) -> Drawing:
+    return draw({identity: [parent for _, parent in box.inputs] for identity, box in found.items()})
+
+
+def boxes(store: Store, nodes: list[Node], here: Snapshot) -> dict[str, Box]:
     """Inputs before what is made from them; a file is drawn once for each stage that reads it."""
-    boxes: dict[str, Box] = {}
+    found: dict[str, Box] = {}
     for node in nodes:
         inputs: list[tuple[str, str]] = []
         for name, parent in node.inputs.items():
             identity = f"{node.reference} {name}" if parent.startswith("file:") else parent
             if parent.startswith("file:"):
-                boxes[identity] = Box("file", name_of(name), "file", name_of(parent.removeprefix("file:")[:12]), None)
-            elif identity not in boxes:
-                boxes[identity] = _artifact(viewer, parent, here)  # no run record says how it was made
+                found[identity] = Box("file", name_of(name), "file", name_of(parent.removeprefix("file:")[:12]), None)
+            elif identity not in found:
+                found[identity] = _artifact(store, parent, here)  # no run record says how it was made
             if identity not in [one for _, one in inputs]:
                 inputs.append((name_of(name), identity))
-        boxes[node.reference] = _artifact(viewer, node.reference, here, node.run, tuple(inputs))
-    return boxes or {here.reference: _artifact(viewer, here.reference, here)}
+        found[node.reference] = _artifact(store, node.reference, here, node.run, tuple(inputs))
+    return found or {here.reference: _artifact(store, here.reference, here)}
 
 
 def _artifact(
-    viewer: Viewer, reference: str, here: Snapshot, run: str | None = None, inputs: tuple[tuple[str, str], ...] = ()
+    store: Store, reference: str, here: Snapshot, run: str | None = None, inputs: tuple[tuple[str, str], ...] = ()
 ) -> Box:
     match = _REFERENCE.fullmatch(reference)
     try:
         if match is None:
             raise ValueError(reference)
-        snapshot = loaded(viewer.store, *match.groups())
+        snapshot = loaded(store, *match.groups())
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         stage, _, rest = reference.partition("/")
         return Box("unknown", name_of(stage), "not in this store", name_of(rest)[:25], None, run, inputs)
