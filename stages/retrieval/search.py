@@ -4,7 +4,7 @@
 |---|---|---|
 | keyword | BM25 | terms in common, rare ones first |
 | vector | cosine, -1 .. 1 | nearness of the vectors |
-| hybrid | sum of 1 / (60 + rank) over both, of the first 100 of each | reciprocal rank fusion |
+| hybrid | sum of weight / (5 + rank) over both, of the first 100 of each | reciprocal rank fusion |
 
 Source: Cormack, Clarke & Buettcher 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods". Equal
 scores: the chunk that comes first in the corpus. A search reads every vector: some 10 ms for 100,000 chunks.
@@ -34,7 +34,11 @@ from storage.shards import read_parquet
 Method = Literal["keyword", "vector", "hybrid"]
 METHODS: tuple[Method, ...] = ("keyword", "vector", "hybrid")
 
-FUSION = 60
+FUSION = 5
+"""Added to a rank before its reciprocal is taken. With the 60 that is usual, two middling ranks beat one first rank: on the simulated
+world the right passage came among two in .51 of questions, with 5 (and OWN) in .91, as by words alone."""
+OWN = 0.25
+"""Weight of a rank by vectors that were made of the corpus itself, beside one by words; those of an embedding model weigh as much as words."""
 DEPTH = 100
 SAME_MODEL = 0.999
 """Least cosine of the two vectors of PROBE that one model makes on two machines."""
@@ -64,6 +68,8 @@ class Index:
     """f32 [C, D], rows of length 1."""
     vector: Callable[[str], F32]
     """f32 [D] of a query; zeros where nothing of it is known."""
+    trust: float
+    """Weight of a rank by vectors beside one by words."""
 
 
 def open_index(folder: Path, embedder: Path | None = None) -> Index:
@@ -82,8 +88,9 @@ def open_index(folder: Path, embedder: Path | None = None) -> Index:
             f"{folder}: found {chunks.height} chunks and {len(vectors_CD)} vectors, expected {facts['chunks']} of each; make the index anew"
         )
     if facts["vectors"] == "svd":
-        return Index(chunks, words, vectors_CD, _by_terms(words, vectors.load(folder)))
-    return Index(chunks, words, vectors_CD, _by_model(folder, embedder, np.array(facts["probe"], np.float32)))
+        return Index(chunks, words, vectors_CD, _by_terms(words, vectors.load(folder)), OWN)
+    by_model = _by_model(folder, embedder, np.array(facts["probe"], np.float32))
+    return Index(chunks, words, vectors_CD, by_model, 1.0)
 
 
 def _by_terms(words: Keywords, svd: vectors.Svd) -> Callable[[str], F32]:
@@ -127,7 +134,7 @@ def ranked(index: Index, query: str, k: int, method: Method) -> dict[int, float]
     fused: defaultdict[int, float] = defaultdict(float)
     for one in ("keyword", "vector"):
         for rank, row in enumerate(ranked(index, query, max(k, DEPTH), one), 1):
-            fused[row] += 1 / (FUSION + rank)
+            fused[row] += (index.trust if one == "vector" else 1.0) / (FUSION + rank)
     return dict(sorted(fused.items(), key=lambda item: (-item[1], item[0]))[:k])
 
 

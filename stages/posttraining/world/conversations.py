@@ -71,7 +71,7 @@ class Counts(Config):
     """Single questions about known facts."""
     multi_turn: int = Field(500, ge=0)
     """Several questions in a row."""
-    unknown: int = Field(2500, ge=0)
+    unknown: int = Field(4000, ge=0)
     """Questions about who or what does not exist."""
     arithmetic: int = Field(4500, ge=0)
     """Sums with worked steps."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.retrieval.index import IndexConfig
-from stages.retrieval.search import FUSION, METHODS, Index, Method, open_index, ranked, search
+from stages.retrieval.search import FUSION, METHODS, OWN, Index, Method, open_index, ranked, search
 from stages.retrieval.terms import terms
 from storage.problem import Problem
 from tests.stages.retrieval import world
@@ -78,11 +78,12 @@ def test_with_all_dimensions_vectors_are_those_of_tf_idf(tmp_path: Path) -> None
     np.testing.assert_allclose(index.vector(f"{title}\n{text}"), index.vectors[0], atol=1e-5)
 
 
-def test_hybrid_scores_are_sums_of_reciprocal_ranks(index: Index) -> None:
+def test_hybrid_scores_are_sums_of_reciprocal_ranks_where_the_corpus_s_own_vectors_weigh_less(index: Index) -> None:
     query = "owl of Gelmere"
     orders = [list(ranked(index, query, 100, method)) for method in ("keyword", "vector")]
     expected = {
-        row: sum(1 / (FUSION + 1 + order.index(row)) for order in orders if row in order) for row in {*orders[0], *orders[1]}
+        row: sum(weight / (FUSION + 1 + order.index(row)) for order, weight in zip(orders, (1, OWN), strict=True) if row in order)
+        for row in {*orders[0], *orders[1]}
     }
     assert ranked(index, query, 100, "hybrid") == pytest.approx(expected)
 
