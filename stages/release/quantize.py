@@ -10,7 +10,7 @@ In: `model`, a model folder with its tokenizer; `importance`, if given, an artif
 | kind | string | what it is stored as: rows that do not divide into a kind's blocks get another |
 | numbers, bytes | i64 | |
 
-The importance is used where it changes bytes: in Q6_K and below.
+and the tokenizer's files, which `winnow serve` looks for beside a GGUF file. The importance is used where it changes bytes: in Q6_K and below.
 """
 
 from __future__ import annotations
@@ -77,6 +77,9 @@ def run(inputs: Mapping[str, Any], out: Path, config: QuantizeConfig) -> dict[st
         write_gguf(out / name, model, tokenizer, file_type, about, mine)
         rows += [(name, file_type, *astuple(one)) for one in contents(shape, file_type, mine is not None)]
         sizes[file_type] = (out / name).stat().st_size
+    tokenizer.save(out)
+    if (folder / TEMPLATE).is_file():
+        (out / TEMPLATE).write_bytes((folder / TEMPLATE).read_bytes())
     (out / "tensors.parquet").write_bytes(encode(pl.DataFrame(rows, schema=TENSORS, orient="row"), TENSORS))
     return {f"bytes_{file_type}": size for file_type, size in sizes.items()}
 
