@@ -1,9 +1,10 @@
-"""Models behind OpenAI's interface: an ASGI application.
+"""Models behind OpenAI's interface, and a chat page: an ASGI application.
 
 | path | |
 |---|---|
 | POST /v1/chat/completions, /v1/completions | see chat.py, completions.py |
 | GET /v1/models, /v1/models/NAME | what is served |
+| GET / | the chat page |
 | GET /health | `ok` |
 
 Whatever is refused has the API's error shape (refused.py).
@@ -29,6 +30,7 @@ from models.serve.completions import Completions, completions
 from models.serve.flight import Gone, Stream, unless_gone
 from models.serve.guard import Guard
 from models.serve.limits import Limits
+from models.serve.page import page
 from models.serve.refused import Refused, invalid
 from models.serve.served import Served
 
@@ -63,6 +65,9 @@ def create_app(models: Sequence[Served], limits: Limits | None = None, key: str 
     async def get_model(request: Request) -> Response:
         return JSONResponse(called(request.path_params["name"]).document())
 
+    async def get_page(request: Request) -> Response:
+        return page()
+
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
@@ -84,6 +89,7 @@ def create_app(models: Sequence[Served], limits: Limits | None = None, key: str 
             Route("/v1/completions", post_completions, methods=["POST"]),
             Route("/v1/models", get_models, methods=["GET"]),
             Route("/v1/models/{name:path}", get_model, methods=["GET"]),
+            Route("/", get_page, methods=["GET"]),
             Route("/health", health, methods=["GET"]),
         ],
         exception_handlers={Refused: _refusal, HTTPException: _missing, Exception: _fault, Gone: _gone, ClientDisconnect: _gone},

@@ -33,14 +33,14 @@ def test_with_a_key_the_interface_asks_for_it_under_any_name(tokenizer: Tokenize
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
         bearer = "Bearer schlüssel".encode()
         assert httpx.get(f"{address}/v1/models", headers={"authorization": bearer, "host": "model.example"}).status_code == 200
-        for path in ("/health",):
+        for path in ("/", "/health"):
             assert httpx.get(f"{address}{path}", headers={"host": "model.example"}).status_code == 200
         with openai.OpenAI(base_url=f"{address}/v1", api_key="wrong") as client, pytest.raises(openai.AuthenticationError):
             client.models.list()
 
 
 def test_every_answer_forbids_to_be_framed_guessed_and_kept(address: str) -> None:
-    for path in ("/health", "/v1/models", "/v1/nothing"):
+    for path in ("/", "/v1/models", "/v1/nothing"):
         headers = httpx.get(f"{address}{path}").headers
         assert (headers["x-frame-options"], headers["x-content-type-options"], headers["cache-control"]) == (
             "DENY",
