@@ -65,15 +65,13 @@ DRAWN: dict[str, pl.DataType] = {
 }
 
 
-class Verified(Moves):
-    """How a policy is asked, how its answers are rewarded, and how its weights are moved."""
+class Drawn(Moves):
+    """How a policy is asked, and how its weights are moved."""
 
     steps: int = Field(200, ge=1)
     """Updates of the weights."""
     prompts: int = Field(8, ge=1)
     """Prompts of a round, over all processes."""
-    samples: int = Field(8, ge=1)
-    """Answers to each."""
     select: Selection = Selection(split="train")
     """Which problems are asked."""
     tokens: int = Field(128, ge=1)
@@ -82,10 +80,6 @@ class Verified(Moves):
     """At which answers are drawn, and their log-probabilities taken."""
     at_once: int = Field(64, ge=1)
     """Answers that are drawn at a time: sums round differently in another company."""
-    rewards: dict[str, float] = Field({"answer": 1.0, "format": 0.1}, min_length=1)
-    """Weight of each reward: answer, format, length, or module:function of your own."""
-    soft: int = Field(32, ge=1)
-    """Tokens before the longest answer from which on the reward `length` falls."""
     matrix_rate: float = Field(default=1e-3, ge=0)
     """Peak learning rate of Muon."""
     rate: float = Field(default=1e-4, ge=0)
@@ -102,6 +96,17 @@ class Verified(Moves):
     """Type of the mathematics. In bf16 what draws and what learns differ in their probabilities: see `gap` in the metrics."""
     spike: float = Field(default=0.0, ge=0)
     """Stop where the loss exceeds the median of the last 64 steps by so many nats; 0: never, for the loss of a policy says little."""
+
+
+class Verified(Drawn):
+    """How often a policy is asked the same, and how its answers are rewarded."""
+
+    samples: int = Field(8, ge=1)
+    """Answers to each."""
+    rewards: dict[str, float] = Field({"answer": 1.0, "format": 0.1}, min_length=1)
+    """Weight of each reward: answer, format, length, or module:function of your own."""
+    soft: int = Field(32, ge=1)
+    """Tokens before the longest answer from which on the reward `length` falls."""
 
 
 @dataclass

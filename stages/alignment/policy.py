@@ -22,7 +22,7 @@ from models.transformer.loss import IGNORED
 from models.transformer.train import Row
 from models.transformer.transformer import Transformer
 from models.transformer.world import World
-from stages.alignment.drawing import Verified
+from stages.alignment.drawing import Drawn, Verified
 from stages.alignment.numbers import final_number
 from stages.alignment.prompts import Prompt, prompts
 from stages.alignment.start import begun, written
@@ -46,7 +46,7 @@ class Opened:
     """What a checkpoint is made of."""
 
 
-def opened(inputs: Mapping[str, Any], config: Verified, compute: Compute, world: World) -> Opened:
+def opened(inputs: Mapping[str, Any], config: Drawn, compute: Compute, world: World) -> Opened:
     """Raises Problem and Unusable."""
     if compute.compile:
         raise Problem(
@@ -56,7 +56,7 @@ def opened(inputs: Mapping[str, Any], config: Verified, compute: Compute, world:
     if not known.tokenizer.stops:
         raise Problem("the model's tokenizer has no token that ends a turn; expected a model that was fine-tuned on chats")
     asked = prompts(inputs["prompts"].shards, config.select, known.tokenizer, model.shape.context - 1)
-    if "answer" in config.rewards:
+    if isinstance(config, Verified) and "answer" in config.rewards:
         _checkable(asked)
     if min(config.prompts, len(asked)) < world.size:
         raise Problem(
@@ -87,7 +87,7 @@ def _checkable(asked: Sequence[Prompt]) -> None:
             )
 
 
-def closed(out: Path, policy: Opened, config: Verified, rows: Sequence[Row], columns: Mapping[str, pl.DataType]) -> None:
+def closed(out: Path, policy: Opened, config: Drawn, rows: Sequence[Row], columns: Mapping[str, pl.DataType]) -> None:
     if config.lora is not None:
         if policy.model.shape.family != "gpt2":
             save_adapter(policy.model, out / "adapter")

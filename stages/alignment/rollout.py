@@ -20,6 +20,7 @@ those at that temperature. A row of ROLLOUT:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,9 +86,14 @@ def roll(
     rows: int,
     seed: Any,
 ) -> list[Rollout]:
-    """`samples` answers of at most `tokens` to each prompt, those to one prompt side by side; `rows` are computed at a time. `seed`: of the
-    whole; each answer has its own, from it, the prompt's id and its number. The global random state is neither read nor changed."""
-    asked = [(prompt, sample) for prompt in prompts for sample in range(samples)]
+    """`samples` answers of at most `tokens` to each prompt, those to one prompt side by side; `rows` are computed at a time. A prompt that comes
+    again gets further ones. `seed`: of the whole; each answer has its own, from it, the prompt's id and its number. The global random state
+    is neither read nor changed."""
+    asked: list[tuple[Prompt, int]] = []
+    answered: Counter[str] = Counter()
+    for prompt in prompts:
+        asked += [(prompt, answered[prompt.id] + number) for number in range(samples)]
+        answered[prompt.id] += samples
     seeds = [int(digest([seed, prompt.id, sample], 12), 16) for prompt, sample in asked]
     requests = [
         Request(prompt.tokens, tokens, Sampling(temperature), tokenizer.stops, own)
