@@ -15,13 +15,18 @@ from models.transformer.transformer import Transformer
 from models.transformer.world import World
 from stages.compute import Compute
 from stages.posttraining.fine_tuning import Moves
-from stages.pretraining.start import DTYPES, compiled, fits, folder_of, named
+from stages.pretraining.start import DTYPES, fits, folder_of, named
 from stages.stage import Input
 from stages.tokens.vocabulary import Vocabulary, vocabulary
+from storage.problem import Problem
 
 
 def begun(given: Input | Path, config: Moves, compute: Compute, world: World) -> tuple[Transformer, Vocabulary, str]:
     """The model on its device, its tokenizer, and a name for its weights. Raises Problem and Unusable."""
+    if compute.compile:
+        raise Problem(
+            "compute.compile is set, and pairs have another length in each step, which would be compiled each time; leave it out"
+        )
     known = vocabulary(given)
     model = load_model(folder_of(given), DTYPES[config.dtype])
     fits(model.shape, known.tokenizer, 1)
@@ -30,8 +35,6 @@ def begun(given: Input | Path, config: Moves, compute: Compute, world: World) ->
     if config.lora is not None:
         adapt(model, Lora(config.lora.rank, config.lora.alpha, config.lora.targets))
     model.to(world.device)
-    if compute.compile:
-        compiled(model)
     return model, known, name
 
 
