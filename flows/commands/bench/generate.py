@@ -68,7 +68,7 @@ def generate(
     if dtype not in DTYPES:
         raise Problem(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
     torch.set_num_threads(threads)
-    model = _model(shape, qk_norm, DTYPES[dtype])
+    model = random_model(shape, qk_norm, DTYPES[dtype])
     if prompt_tokens + new_tokens > model.shape.context:
         raise Problem(
             f"{prompt_tokens} + {new_tokens} tokens do not fit into a context of {model.shape.context}; lower --prompt-tokens or --new-tokens"
@@ -92,7 +92,7 @@ def generate(
     )
 
 
-def _model(name: str, qk_norm: bool, dtype: torch.dtype) -> Transformer:
+def random_model(name: str, qk_norm: bool, dtype: torch.dtype) -> Transformer:
     """Every matrix random, so that no two tokens are as good as each other."""
     shape = preset(name)
     torch.manual_seed(0)
