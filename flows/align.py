@@ -137,8 +137,8 @@ def by_problems(run: Run, p: AlignSettings, model: Given, asked: Dataset) -> Dat
     return made
 
 
-def show(run: Run, made: Dataset, key: str, description: str) -> None:
+def show(run: Run, made: Dataset, key: str, description: str, file: str = "report.md") -> None:
     """An artifact's report, in the terminal and in Prefect."""
-    report = run.store.read(f"{made.snapshot.folder}/report.md").decode("utf-8")
+    report = run.store.read(f"{made.snapshot.folder}/{file}").decode("utf-8")
     create_markdown_artifact(markdown=report, key=key, description=description)
     run.bar.console.print(report, markup=False)

@@ -6,9 +6,7 @@ Used by the demo. Two trainings: the first model is asked for every fact (`probe
 
 from collections.abc import Mapping
 
-from prefect.artifacts import create_markdown_artifact
-from rich.markup import escape
-
+from flows.align import show
 from flows.identity import Dataset, Given
 from flows.posttrain import TuningSettings, make_chat
 from flows.run import Run
@@ -21,7 +19,7 @@ from stages.posttraining.world.conversations import WORLD_CONVERSATIONS, WorldCo
 from stages.retrieval.index import INDEX, IndexConfig
 from stages.retrieval.recall import RECALL, RecallConfig
 
-MOMENTS = ("base", "first", "chat")
+CHAT_MOMENTS = ("base", "first", "chat")
 """Before fine-tuning, after the first training, after the second."""
 
 
@@ -45,13 +43,13 @@ def make_assistant(
     run: Run, p: AssistantSettings, base: Dataset, text: Dataset, crawl: Dataset, seed: int = 0
 ) -> dict[str, Dataset]:
     """The steps; `text`: packed pretraining rows that are replayed, so that the model keeps what it knows; `seed` is added to every seed.
-    Back: the evaluation of each of MOMENTS, the conversations, and under "model" the assistant."""
+    Back: the evaluation of each of CHAT_MOMENTS, the conversations, and under "model" the assistant."""
     compute = p.compute.given()
     talk = p.world_conversations.model_copy(update={"seed": p.world_conversations.seed + seed})
     conversations = run.stage(WORLD_CONVERSATIONS, talk, crawl=crawl, tokenizer=base)
 
     def evaluated(moment: str, model: Dataset, config: EvaluateChatConfig) -> Dataset:
-        label = EVALUATE_CHAT.name if moment == MOMENTS[-1] else f"{EVALUATE_CHAT.name}_{moment}"
+        label = EVALUATE_CHAT.name if moment == CHAT_MOMENTS[-1] else f"{EVALUATE_CHAT.name}_{moment}"
         given: dict[str, Given] = {"model": model, "conversations": conversations, "crawl": crawl, "compute": compute}
         return run.stage(EVALUATE_CHAT, config, None, given, label=label)
 
@@ -76,17 +74,9 @@ def make_retrieval(run: Run, p: AssistantSettings, corpus: Dataset, crawl: Datas
     return index
 
 
-def show_scores(run: Run, evaluations: Mapping[str, Dataset]) -> Dataset:
+def show_scores(run: Run, evaluations: Mapping[str, Dataset], moments: tuple[str, ...], key: str, description: str) -> Dataset:
     """A table of every measure at every moment; `evaluations` under `moment/seed`."""
     given: dict[str, Given] = dict(evaluations)
-    card = run.stage(SCORECARD, ScorecardConfig(moments=MOMENTS), None, given)
-    report = run.store.read(f"{card.snapshot.folder}/report.md").decode("utf-8")
-    create_markdown_artifact(markdown=report, key="chat-model", description="The chat model before and after each training")
-    run.bar.console.print(report, markup=False)
+    card = run.stage(SCORECARD, ScorecardConfig(moments=moments), None, given, label=f"{SCORECARD.name}_{key.replace('-', '_')}")
+    show(run, card, key, description)
     return card
-
-
-def shown_where(run: Run, model: Dataset, store: str) -> str:
-    """What to type to talk to it."""
-    option = "" if store == "./store" else f" --store {escape(store)}"
-    return f"Talk to it: winnow chat {model.snapshot.reference}{option}"

@@ -12,13 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.assistant import MOMENTS, AssistantSettings, make_assistant, make_retrieval, show_scores
+from flows.alignment import ALIGNED_MOMENTS, AlignmentSettings, make_aligned, reached
+from flows.assistant import CHAT_MOMENTS, make_assistant, make_retrieval, show_scores
 from flows.corpus import CorpusSettings, make_corpus
-from flows.floors import BASE, CHAT, hold
+from flows.floors import ALIGNED, BASE, CHAT, hold
 from flows.identity import Dataset
 from flows.notify import on_end
 from flows.pretrain import BaseSettings, make_base
 from flows.profiles import effective
+from flows.release import ReleasingSettings, make_release
 from flows.run import Mechanics, Run, open_run
 from stages.corpus.assess import ASSESS, AssessConfig
 from stages.corpus.simulate import SIMULATE, SimulateConfig
@@ -26,7 +28,7 @@ from stages.evaluation.evaluate import EVALUATE_BASE
 from stages.posttraining.sft import SftConfig
 from stages.pretraining.pretrain import PretrainConfig
 from stages.tokens.pack import PACK, PackConfig
-from stages.tokens.tokenize import TokenizeConfig
+from stages.tokens.tokenize import TOKENIZE, TokenizeConfig
 from stages.tokens.tokenizer import TOKENIZER, TokenizerConfig
 from storage.store import Store
 
@@ -45,6 +47,7 @@ JUDGED = (
 )
 
 
+STEPS = ("corpus", "base", "chat", "aligned", "release")
 TUNING = SftConfig(
     epochs=1,
     rows=4,
@@ -58,14 +61,14 @@ TUNING = SftConfig(
 )
 
 
-class DemoSettings(CorpusSettings, BaseSettings, AssistantSettings):
+class DemoSettings(CorpusSettings, BaseSettings, AlignmentSettings, ReleasingSettings):
     """Settings of the made-up web, those of the corpus flow, and those of models that learn in minutes."""
 
     sources: list[str] = []
     """Stays empty: the demo reads the crawl that it makes, whose truth is known."""
     simulate: SimulateConfig = SimulateConfig()
-    until: Literal["corpus", "base", "chat"] = "chat"
-    """How far to go: to the corpus, to the base model, or to the chat model."""
+    until: Literal["corpus", "base", "chat", "aligned", "release"] = "release"
+    """How far to go: to the corpus, the base model, the chat model, the aligned one, or its release."""
     seeds: int = Field(default=1, ge=1, le=100)
     """Models that are trained from the corpus on, each from its own seed; the scores are means over them."""
     tokenizer: TokenizerConfig = TokenizerConfig(size=1024)
@@ -124,22 +127,39 @@ def demo(parameters: DemoParameters) -> dict[str, Any]:
 
 def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) -> None:
     """From the corpus to the models, once for each seed; the first seed's come last, so that `@latest` names them."""
-    if p.until == "chat":
+    held = as_shipped(p)
+    chat: dict[str, Dataset] = {}
+    aligned: dict[str, Dataset] = {}
+    made: dict[str, Dataset] = {}
+    if reaches(p, "chat"):
         make_retrieval(run, p, corpus, crawl)
-    scores: dict[str, Dataset] = {}
     for seed in reversed(range(p.seeds)):
         turn = run.again(f"seed{seed}") if seed else run
         seeded = p.model_copy(update={"pretrain": p.pretrain.model_copy(update={"seed": p.pretrain.seed + seed})})
         base = make_base(turn, seeded, {"corpus": corpus}, crawl=crawl)
-        if not seed and as_shipped(p):
+        if held and not seed:
             hold(BASE, run.made[EVALUATE_BASE.name].snapshot.stats, run.bar.console)
-        if p.until == "chat":
+        if reaches(p, "chat"):
             made = make_assistant(turn, seeded, base, run.made[PACK.name], crawl, seed)
-            scores |= {f"{moment}/{seed}": made[moment] for moment in MOMENTS}
-    if scores:
-        card = show_scores(run, scores)
-        if as_shipped(p):
-            hold(CHAT, card.snapshot.stats, run.bar.console)
+            chat |= {f"{moment}/{seed}": made[moment] for moment in CHAT_MOMENTS}
+            if held and not seed:
+                hold(CHAT, made["chat"].snapshot.stats, run.bar.console)
+        if reaches(p, "aligned"):
+            text = {"text": corpus, "tokens": run.made[TOKENIZE.name]}
+            scores, made = make_aligned(turn, seeded, made, crawl, text, seed)
+            if held and not seed:
+                hold(ALIGNED, reached(made, scores), run.bar.console)
+            aligned |= {name.replace("/", f"/{seed}/", 1): evaluation for name, evaluation in scores.items()}
+    if chat:
+        show_scores(run, chat, CHAT_MOMENTS, "chat-model", "The chat model before and after each training")
+    if aligned:
+        card = show_scores(run, aligned, ALIGNED_MOMENTS, "alignment", "The aligned model before and after each training")
+        if reaches(p, "release"):
+            make_release(run, p, made["model"], corpus, run.made[TOKENIZE.name], card)
+
+
+def reaches(p: DemoParameters, step: str) -> bool:
+    return STEPS.index(p.until) >= STEPS.index(step)
 
 
 def as_shipped(p: DemoParameters) -> bool:

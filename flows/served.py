@@ -7,6 +7,7 @@
     posttrain/posttrain   a chat model from a base model and conversations
     align/align           an aligned or reasoning model from a chat model
     ablate/ablate         which filter earns its place: the same model on corpora that differ in one thing
+    release/release       a model to GGUF files and a package
     extractor/extractor   a model of the main-text extractor, from pages with gold text
     demo/demo             the made-up web, by hand
     demo/weekly           the whole factory on it, to see that everything still works; shipped paused
@@ -34,6 +35,7 @@ from flows.engines.child import follow
 from flows.extractor import extractor
 from flows.posttrain import posttrain
 from flows.pretrain import pretrain
+from flows.release import release
 from flows.server import TAG
 from flows.tokenizer import tokenizer
 
@@ -50,6 +52,7 @@ def deployments(store: str, crawl: str) -> list[RunnerDeployment]:
         _deployment(pretrain, "pretrain", {"store": store}),
         _deployment(posttrain, "posttrain", {"store": store}),
         _deployment(align, "align", {"store": store}),
+        _deployment(release, "release", {"store": store}),
         _deployment(ablate, "ablate", {"store": store}),
         _deployment(extractor, "extractor", {"store": store}),
         _deployment(demo, "demo", {"store": store}),

@@ -23,6 +23,7 @@ FLOWS = {
     "pretrain": "a base model from corpora",
     "posttrain": "a chat model from a base model and conversations",
     "align": "a chat model that people prefer, or that reasons",
+    "release": "a model to GGUF files and a package",
     "ablate": "which filter earns its place",
     "extractor": "a model of the main-text extractor",
     "demo": "everything, on a made-up web",

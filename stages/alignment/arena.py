@@ -15,6 +15,7 @@ Out:
 | leaderboard.parquet | LEADERBOARD: a row for each model, the best first |
 | battles.parquet | BATTLES: a row for each prompt and pair of models |
 | answers.parquet | ANSWERS: what each model answered, and its score; `winnow label` takes this file, for people to judge |
+| scores.parquet | the same as measures (stages/evaluation/measures.py), task arena |
 | report.md | the leaderboard, and who beat whom how often |
 
 Every model gives one answer to each prompt, all with the same seed. The better score wins; scores that lie no further apart than `tie`
@@ -26,26 +27,26 @@ finished, so that an arena that was killed goes on with the next.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 import torch
 from pydantic import Field
 
-from models.alignment.bradley_terry import elo, ratings
 from models.alignment.preference import Answer
 from models.alignment.reward import load_reward_model, score
 from stages.alignment.arena_report import arena_report
+from stages.alignment.battles import BATTLES, LEADERBOARD, battles, judged, leaderboard, rated
 from stages.alignment.judge import known, verdict
+from stages.alignment.judgements import read
 from stages.alignment.prompts import Selection, prompts
 from stages.alignment.rollout import ROLLOUT, roll, table
 from stages.alignment.rubric import Rubric
 from stages.compute import Compute, compute_of
 from stages.evaluation.evaluate import EvaluateBaseConfig, opened
+from stages.evaluation.measures import SCORES, Measure, frame, mean, share
 from stages.job import run_job
 from stages.posttraining.world.made import BESIDE
 from stages.pretraining.start import exact
@@ -56,26 +57,6 @@ from storage.shards import encode
 
 DONE = ".answers"
 AROUND = ("prompts", "crawl", "reward", "compute")
-LEADERBOARD: dict[str, pl.DataType] = {
-    "model": pl.String(),
-    "rating": pl.Float64(),
-    "low": pl.Float64(),  # of the interval of 95 %
-    "high": pl.Float64(),
-    "battles": pl.Int64(),
-    "wins": pl.Int64(),
-    "losses": pl.Int64(),
-    "ties": pl.Int64(),
-    "score": pl.Float64(),  # mean of its answers
-    "tokens": pl.Float64(),  # mean length of its answers
-}
-BATTLES: dict[str, pl.DataType] = {
-    "id": pl.String(),  # of the prompt
-    "one": pl.String(),
-    "other": pl.String(),
-    "one_score": pl.Float64(),
-    "other_score": pl.Float64(),
-    "winner": pl.String(),  # null: a tie
-}
 ANSWERS: dict[str, pl.DataType] = {"model": pl.String(), **ROLLOUT, "score": pl.Float64()}
 
 
@@ -134,18 +115,32 @@ def work(inputs: Mapping[str, Any], out: Path, config: ArenaConfig, compute: Com
     answers = pl.concat(pl.read_parquet(out / DONE / f"{name}.parquet") for name in names)
     fought = battles(answers, names, config.tie)
     board = leaderboard(answers, fought, names, config.bootstrap, config.seed)
-    for name, frame, columns in (
+    for name, rows, columns in (
         ("answers", answers, ANSWERS),
         ("battles", fought, BATTLES),
         ("leaderboard", board, LEADERBOARD),
     ):
-        (out / f"{name}.parquet").write_bytes(encode(frame, columns))
+        (out / f"{name}.parquet").write_bytes(encode(rows, columns))
     (out / "report.md").write_text(arena_report(board, fought, config.judge), encoding="utf-8")
-    decided = fought["winner"].drop_nulls().len()
+    measures = [*measured(answers, fought)]
+    (out / "scores.parquet").write_bytes(encode(frame(measures), SCORES))
     first = board.row(0, named=True)
-    return {"prompts": fought["id"].n_unique(), "battles": fought.height, "decided": decided, "best": first["model"]} | {
-        f"{row['model']} rating": row["rating"] for row in board.iter_rows(named=True)
+    return {"prompts": fought["id"].n_unique(), "battles": fought.height, "best": first["model"]} | {
+        f"{one.part} {one.metric}": one.value for one in measures
     }
+
+
+def measured(answers: pl.DataFrame, fought: pl.DataFrame) -> Iterator[Measure]:
+    """Of each model its mean score; of each pair, both ways, how many battles were decided, and of these the share that was won."""
+    for (name,), mine in answers.group_by("model", maintain_order=True):
+        if scores := mine["score"].drop_nulls().to_list():
+            yield mean(ARENA.name, "score", scores, str(name))
+    for (one, other), mine in fought.group_by("one", "other", maintain_order=True):
+        winners = mine["winner"].drop_nulls()
+        yield share(ARENA.name, "decided", mine["winner"].is_not_null().to_list(), f"{one} and {other}")
+        if len(winners):
+            yield share(ARENA.name, "won", (winners == one).to_list(), f"{one} over {other}")
+            yield share(ARENA.name, "won", (winners == other).to_list(), f"{other} over {one}")
 
 
 def _answers(name: str, inputs: Mapping[str, Any], config: ArenaConfig, compute: Compute) -> pl.DataFrame:
@@ -174,64 +169,6 @@ def _rewards(told: pl.DataFrame, reward: Input, competitor: Input, config: Arena
         raise Problem("the reward model has another tokenizer than a competitor; expected one vocabulary of all")
     judge = load_reward_model(reward.folder, getattr(torch, config.precision), device).eval()
     return score(judge, [Answer(*row) for row in told.select("prompt_tokens", "tokens").iter_rows()])
-
-
-def battles(answers: pl.DataFrame, names: Sequence[str], tie: float) -> pl.DataFrame:
-    """The columns BATTLES: any two models over each prompt that both have answered."""
-    mine = {name: answers.filter(pl.col("model") == name).select("id", "score") for name in names}
-    found = []
-    for one, other in combinations(names, 2):
-        both = mine[one].join(mine[other], on="id", how="inner", maintain_order="left")
-        ahead = pl.col("score") - pl.col("score_right")
-        winner = pl.when(ahead > tie).then(pl.lit(one)).when(ahead < -tie).then(pl.lit(other))
-        found.append(
-            both.select(
-                pl.col("id"), pl.lit(one).alias("one"), pl.lit(other).alias("other"), pl.col("score").alias("one_score"),
-                pl.col("score_right").alias("other_score"), winner.alias("winner"),
-            )
-        )  # fmt: skip
-    return pl.concat(found).cast(BATTLES)  # type: ignore[arg-type]
-
-
-def leaderboard(answers: pl.DataFrame, fought: pl.DataFrame, names: Sequence[str], samples: int, seed: int) -> pl.DataFrame:
-    """The columns LEADERBOARD, the best first. `answers`: columns model, score, tokens."""
-    board = rated(fought, names, samples, seed)
-    # One by one: the sums of a group_by round in an order of their own each time.
-    each = [answers.filter(pl.col("model") == name) for name in board["model"]]
-    scores, lengths = [own["score"].mean() for own in each], [own["tokens"].list.len().mean() for own in each]
-    return board.with_columns(score=pl.Series(scores, dtype=pl.Float64()), tokens=pl.Series(lengths, dtype=pl.Float64()))
-
-
-def rated(fought: pl.DataFrame, names: Sequence[str], samples: int, seed: int) -> pl.DataFrame:
-    """The columns LEADERBOARD but those of the answers, the best first. Raises Unusable where not all are joined by battles."""
-    wins_QMM = _wins(fought, names)
-    found = elo(ratings(torch.from_numpy(wins_QMM.sum(0)))).numpy()
-    rng = np.random.default_rng(seed)
-    prompts = len(wins_QMM)
-    drawn = rng.multinomial(prompts, np.full(prompts, 1 / prompts), samples)  # how often each prompt is in each sample
-    wins_SMM = np.einsum("sq,qmn->smn", drawn.astype(float), wins_QMM)
-    wins_SMM += 1e-9 * (wins_QMM + wins_QMM.swapaxes(1, 2)).sum(0)  # who met stays joined in samples in which they do not
-    low, high = np.percentile(elo(ratings(torch.from_numpy(wins_SMM))).numpy(), (2.5, 97.5), axis=0)
-    rows = []
-    for place, name in enumerate(names):
-        mine = fought.filter((pl.col("one") == name) | (pl.col("other") == name))
-        won, tied = int((mine["winner"] == name).sum()), mine["winner"].null_count()
-        counts = (mine.height, won, mine.height - won - tied, tied)
-        rows.append((name, float(found[place]), float(low[place]), float(high[place]), *counts))
-    schema = {name: kind for name, kind in LEADERBOARD.items() if name not in ("score", "tokens")}
-    return pl.DataFrame(rows, schema=schema, orient="row").sort("rating", descending=True, maintain_order=True)
-
-
-def _wins(fought: pl.DataFrame, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """[prompts, M, M]: of each prompt, wins of the first over the second, ties as halves."""
-    place = {name: number for number, name in enumerate(names)}
-    prompt = {identity: number for number, identity in enumerate(fought["id"].unique(maintain_order=True))}
-    out = np.zeros((len(prompt), len(names), len(names)))
-    for identity, one, other, winner in fought.select("id", "one", "other", "winner").iter_rows():
-        at, i, j = prompt[identity], place[one], place[other]
-        out[at, i, j] += 0.5 if winner is None else float(winner == one)
-        out[at, j, i] += 0.5 if winner is None else float(winner == other)
-    return out
 
 
 ARENA = Stage(name="arena", version=1, run=run, config=ArenaConfig, shape="whole")

@@ -1,6 +1,7 @@
 """A scorecard: the same measures of a model at several moments of its making, over one or more seeds.
 
-In: artifacts of evaluations (their `scores.parquet`, see stages/evaluation/measures.py), each under the name `moment/seed`; moments come in
+In: artifacts of evaluations (their `scores.parquet`, see stages/evaluation/measures.py), each under the name `moment/seed`, several of one moment and seed
+under `moment/seed/what`; moments come in
 the order in which they are given. Out: `report.md`, a table with a column for each moment, and `scorecard.parquet`:
 
 | column | type | meaning |
@@ -68,7 +69,8 @@ def run(inputs: Mapping[str, Input], out: Path, config: ScorecardConfig) -> dict
 
 
 def _scores(name: str, given: Input) -> pl.DataFrame:
-    moment, _, seed = name.rpartition("/")
+    moment, _, rest = name.partition("/")
+    seed = rest.partition("/")[0]
     if not moment or not seed.isdigit():
         raise Problem(f"an evaluation is called {name!r}; expected a moment and a seed, such as base/0")
     scores = read_parquet(str(given.folder / "scores.parquet"), list(SCORES))

@@ -130,6 +130,7 @@ def test_every_flow_is_a_deployment_with_a_form_and_paused_schedules(up: Up) -> 
         "pretrain",
         "posttrain",
         "align",
+        "release",
         "ablate",
         "extractor",
         "demo",

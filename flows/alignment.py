@@ -1,0 +1,153 @@
+"""From an assistant of the simulated world to an aligned one that reasons: manners by preferences, sums by rewards. Used by the demo.
+
+The assistant first learns all manners, good and bad, from conversations that people might have written. What people want it then learns
+from comparisons: by DPO, whose model goes on, and by PPO against a reward model, beside it. Then GRPO teaches it to work out longer sums from
+answers that are checked, with rejection sampling beside it. Every model meets the others in the arena, judged by the rubric.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from flows.align import show
+from flows.assistant import AssistantSettings
+from flows.identity import Dataset, Given
+from flows.posttrain import make_chat
+from flows.run import Run
+from stages.alignment.arena import ARENA, ArenaConfig
+from stages.alignment.dpo import DPO, DpoConfig
+from stages.alignment.evaluate_reasoning import EVALUATE_REASONING, EvaluateReasoningConfig
+from stages.alignment.grpo import GRPO, GrpoConfig
+from stages.alignment.judge import JUDGE, JudgeConfig
+from stages.alignment.manners import MANNERS, MannersConfig
+from stages.alignment.ppo import PPO, PpoConfig
+from stages.alignment.prefer import PREFER, PreferConfig
+from stages.alignment.problems import PROBLEMS, ProblemsConfig
+from stages.alignment.prompts import Selection
+from stages.alignment.reference_logprobs import REFERENCE_LOGPROBS, ReferenceLogprobsConfig
+from stages.alignment.rejection import REJECTION, RejectionConfig
+from stages.alignment.render_preferences import RENDER_PREFERENCES, RenderPreferencesConfig
+from stages.alignment.reward_model import REWARD_MODEL, RewardModelConfig
+from stages.alignment.rollouts import ROLLOUTS, RolloutsConfig
+from stages.evaluation.chat import EVALUATE_CHAT, EvaluateChatConfig
+from stages.evaluation.evaluate import EVALUATE_BASE, EvaluateBaseConfig
+from stages.evaluation.memorisation import MemorisationConfig
+from stages.posttraining.sft import SftConfig
+from stages.stage import Config
+
+ALIGNED_MOMENTS = ("sft", "dpo", "ppo", "rejection", "grpo")
+"""With all manners; after DPO; beside it PPO; after DPO the two ways to reason."""
+ON_TEXT = EvaluateBaseConfig(memorisation=MemorisationConfig(pages=0))
+"""Held-out bits per byte alone: nothing else is asked without a crawl."""
+Seeded = TypeVar("Seeded", bound=Config)
+ASKED = Selection(split="train", kinds=("fact", "unknown"))
+"""What is asked for preferences, and by PPO: where manners matter."""
+
+
+class AlignmentSettings(AssistantSettings):
+    """From an assistant to an aligned one that reasons: the settings of every step."""
+
+    manners: MannersConfig = MannersConfig()
+    sft_manners: SftConfig = SftConfig(
+        steps=250,
+        rows=4,
+        dtype="fp32",
+        matrix_rate=0.004,
+        prompts=("Where does Mira live?",),
+        validation_every=0,
+        samples_every=0,
+    )
+    """Short: the model knows all of it, and learns to say it in every manner."""
+    rollouts: RolloutsConfig = RolloutsConfig(select=ASKED.model_copy(update={"count": 800}), samples=4)
+    judge: JudgeConfig = JudgeConfig()
+    prefer: PreferConfig = PreferConfig()
+    render_preferences: RenderPreferencesConfig = RenderPreferencesConfig(row_length=256)
+    reward_model: RewardModelConfig = RewardModelConfig()
+    reference_logprobs: ReferenceLogprobsConfig = ReferenceLogprobsConfig(dtype="fp32")
+    dpo: DpoConfig = DpoConfig(chosen_nll=1.0, dtype="fp32")
+    ppo: PpoConfig = PpoConfig(select=ASKED)
+    arena: ArenaConfig = ArenaConfig()
+    problems: ProblemsConfig = ProblemsConfig(steps=(5, 6))
+    grpo: GrpoConfig = GrpoConfig(steps=100)
+    rejection: RejectionConfig = RejectionConfig(steps=60)
+    evaluate_reasoning: EvaluateReasoningConfig = EvaluateReasoningConfig(samples=2)
+    evaluate_aligned: EvaluateChatConfig = EvaluateChatConfig(questions=100)
+    """Of every aligned model: fewer questions."""
+
+
+def make_aligned(
+    run: Run, p: AlignmentSettings, made: Mapping[str, Dataset], crawl: Dataset, text: Mapping[str, Dataset], seed: int = 0
+) -> tuple[dict[str, Dataset], dict[str, Dataset]]:
+    """The steps, from what `make_assistant` made; `text`: the corpus and its tokens, on which is measured what alignment cost; `seed` is added
+    to every seed. Back: evaluations under `moment/what`, and the models by their names, "arena", and under "model" the aligned one."""
+    compute = p.compute.given()
+    conversations = made["conversations"]
+    manners = run.stage(MANNERS, p.manners, conversations=conversations)
+    policy = make_chat(
+        run, p.model_copy(update={"sft": again(p.sft_manners, seed)}), made["model"], {"manners": manners}, label="manners"
+    )
+    answers = run.stage(ROLLOUTS, again(p.rollouts, seed), model=policy, prompts=conversations, compute=compute)
+    scored = run.stage(JUDGE, p.judge, answers, crawl=crawl, tokenizer=policy)
+    pairs = run.stage(PREFER, p.prefer, scored=scored, tokenizer=policy)
+    rendered = run.stage(RENDER_PREFERENCES, p.render_preferences, pairs, tokenizer=policy)
+    learns: dict[str, Given] = {"preferences": rendered, "model": policy, "compute": compute}
+    reward = run.stage(REWARD_MODEL, again(p.reward_model, seed), None, learns)
+    show(run, reward, f"reward-model{run.suffix}", "How well the reward model tells better answers")
+    reference = run.stage(REFERENCE_LOGPROBS, p.reference_logprobs, None, learns)
+    dpo = run.stage(DPO, again(p.dpo, seed), None, {**learns, "reference": reference})
+    ppo = run.stage(
+        PPO, again(p.ppo, seed), model=policy, reward_model=reward, prompts=conversations, crawl=crawl, compute=compute
+    )
+    fighters: dict[str, Given] = {"sft": policy, "dpo": dpo, "ppo": ppo}
+    arena = run.stage(ARENA, again(p.arena, seed), None, fighters, prompts=conversations, crawl=crawl, compute=compute)
+    show(run, arena, f"arena{run.suffix}", "Who wins against whom, by the rubric")
+
+    problems = run.stage(PROBLEMS, p.problems, crawl=crawl)
+    practises: dict[str, Given] = {"model": dpo, "prompts": problems, "compute": compute}
+    grpo = run.stage(GRPO, again(p.grpo, seed), None, practises)
+    rejection = run.stage(REJECTION, again(p.rejection, seed), None, practises)
+
+    models = {"sft": policy, "dpo": dpo, "ppo": ppo, "rejection": rejection, "grpo": grpo}
+    scores: dict[str, Dataset] = {}
+    for moment, model in models.items():
+        asked: dict[str, Given] = {"model": model, "compute": compute}
+        scores[f"{moment}/text"] = run.stage(
+            EVALUATE_BASE, ON_TEXT, None, {**asked, **text}, label=f"{EVALUATE_BASE.name}_{moment}"
+        )
+        if moment in ("dpo", "rejection", "grpo"):
+            scores[f"{moment}/reasoning"] = run.stage(
+                EVALUATE_REASONING,
+                p.evaluate_reasoning,
+                None,
+                asked,
+                label=f"{EVALUATE_REASONING.name}_{moment}",
+                prompts=problems,
+            )
+        if moment != "rejection":
+            scores[f"{moment}/chat"] = run.stage(
+                EVALUATE_CHAT,
+                p.evaluate_aligned,
+                None,
+                asked,
+                label=f"{EVALUATE_CHAT.name}_{moment}",
+                conversations=conversations,
+                crawl=crawl,
+            )
+    return scores, {**models, "arena": arena, "reward_model": reward, "model": grpo}
+
+
+def reached(models: Mapping[str, Dataset], scores: Mapping[str, Dataset]) -> dict[str, float]:
+    """What floors are held against, of what `make_aligned` gave back."""
+    stats = {name: models[name].snapshot.stats for name in ("arena", "reward_model", "ppo")}
+    before, after = (scores[f"{moment}/reasoning"].snapshot.stats for moment in ("dpo", "grpo"))
+    return {
+        "reward_accuracy": stats["reward_model"]["accuracy"],
+        "ppo_gain": stats["arena"]["ppo score"] - stats["arena"]["sft score"],
+        "ppo_kl": stats["ppo"]["divergence"],
+        "dpo over sft won": stats["arena"]["dpo over sft won"],
+        "grpo_gain": after["all pass@1"] - before["all pass@1"],
+    }
+
+
+def again(config: Seeded, seed: int) -> Seeded:
+    """With the seed of another round."""
+    return config.model_copy(update={"seed": config.seed + seed})  # type: ignore[attr-defined]
