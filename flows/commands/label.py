@@ -37,9 +37,10 @@ def label(
     # Here, for PyTorch, which ratings need, takes seconds to import.
     from flows.labelling.app import Desk
     from flows.labelling.items import items
-    from flows.labelling.judgements import read, values
+    from flows.labelling.judgements import values
     from flows.labelling.report import report
     from stages.alignment.agreement import agreements
+    from stages.alignment.judgements import read
 
     if not name.strip():
         raise Problem("the name is empty; expected who judges, such as --name Ann")

@@ -25,8 +25,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from flows.labelling.items import Item
-from flows.labelling.judgements import append, read
+from flows.labelling.judgements import append
 from flows.labelling.report import report
+from stages.alignment.judgements import read
 from storage.problem import Problem
 from storage.viewer import app as viewer
 from storage.viewer.guard import guard
@@ -81,7 +82,7 @@ def create_app(desk: Desk) -> FastAPI:
         wanted = request.query_params.get("item")
         item = desk.next(skipped) if wanted is None else desk.by_id.get(wanted)
         if item is None:
-            return page("report.html", 200 if wanted is None else 404, report=report(list(read(desk.path))))
+            return page("report.html", 200 if wanted is None else 404, report=report(read(desk.path)))
         before = [one for one in desk.judged if one != item.id]
         order = item.shown(desk.annotator)
         old = desk.done.get(item.id)
@@ -106,7 +107,7 @@ def create_app(desk: Desk) -> FastAPI:
         return RedirectResponse("/", 303)
 
     def told(request: Request) -> Response:
-        return page("report.html", report=report(list(read(desk.path))))
+        return page("report.html", report=report(read(desk.path)))
 
     async def problem(request: Request, error: Exception) -> Response:
         return PlainTextResponse(f"{error}\n", 500)

@@ -1,13 +1,13 @@
 """Judgements in a file: JSON lines that are only ever appended to, each synced to the disk before the next one is asked for.
 
-What was cut off in the middle of a line (the power went) is left where it is and passed over; the next line begins behind it.
+What was cut off in the middle of a line (the power went) is left where it is; the next line begins behind it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,26 +40,5 @@ def append(path: Path, judgement: Mapping[str, Any]) -> None:
         ) from error
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Those that are whole, in the order in which they were made; none where there is no file."""
-    if not path.exists():
-        return []
-    found = []
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise Problem(
-            f"cannot read {path}: {error.strerror}; expected judgements in lines of JSON, or a file that is not there yet"
-        ) from error
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and {"item", "annotator", "ranks", "answers"} <= row.keys():
-            found.append(row)
-    return found
-
-
-def values(rows: list[dict[str, Any]]) -> list[Judgement]:
+def values(rows: Sequence[Mapping[str, Any]]) -> list[Judgement]:
     return [Judgement(str(row["item"]), str(row["annotator"]), tuple(row["ranks"])) for row in rows]

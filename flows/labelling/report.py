@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 from typing import Any
-
-import polars as pl
 
 from flows.labelling.judgements import values
 from models.unusable import Unusable
 from stages.alignment.agreement import agreements
-from stages.alignment.arena import BATTLES, rated
+from stages.alignment.battles import judged, rated
 
 SAMPLES = 1000
 
 
 def report(rows: Sequence[dict[str, Any]]) -> str:
-    """As Markdown. `rows`: lines of the file."""
-    last = list({(str(row["item"]), str(row["annotator"])): row for row in rows}.values())
-    return "\n".join(_lines(last)) + "\n"
+    """As Markdown. `rows`: judgements that count."""
+    return "\n".join(_lines(rows)) + "\n"
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    judged = Counter(str(row["annotator"]) for row in rows)
+    counted = Counter(str(row["annotator"]) for row in rows)
     yield "| annotator | items judged |"
     yield "|---|---:|"
-    yield from (f"| {name} | {count} |" for name, count in sorted(judged.items()))
-    found = agreements(values(list(rows)))
+    yield from (f"| {name} | {count} |" for name, count in sorted(counted.items()))
+    found = agreements(values(rows))
     if found:
         yield "\n| agreement of | items | pairs | the same | Cohen's kappa |"
         yield "|---|---:|---:|---:|---:|"
@@ -37,7 +33,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"| {one.one} and {one.other} | {one.items} | {one.pairs} | {one.same:.2f} | {kappa} |"
     else:
         yield "\nNo item was judged by two people yet: run it again with another --name and the same --to, and agreement is shown here."
-    fought = battles(rows)
+    fought = judged(rows)
     if fought.height:
         yield "\n| model | rating | 95 % | won | lost | tied |"
         yield "|---|---:|---|---:|---:|---:|"
@@ -49,17 +45,3 @@ def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         for row in board.iter_rows(named=True):
             rating = f"{row['rating']:.0f} | [{row['low']:.0f}, {row['high']:.0f}]"
             yield f"| {row['model']} | {rating} | {row['wins']} | {row['losses']} | {row['ties']} |"
-
-
-def battles(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """The columns BATTLES of the arena: any two answers of different models; ranks stand for scores."""
-    found = []
-    for row in rows:
-        models = row.get("models") or []
-        for one, other in combinations(range(len(models)), 2):
-            a, b = sorted((one, other), key=lambda place: str(models[place]))
-            if models[a] != models[b]:
-                scores = (-float(row["ranks"][a]), -float(row["ranks"][b]))
-                winner = None if scores[0] == scores[1] else models[a] if scores[0] > scores[1] else models[b]
-                found.append((str(row["item"]), models[a], models[b], *scores, winner))
-    return pl.DataFrame(found, schema=BATTLES, orient="row")

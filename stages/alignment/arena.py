@@ -5,6 +5,7 @@
 | prompts | an artifact of conversations: rows as `rollouts` asks them (stages/alignment/prompts.py) |
 | crawl | of the judge `rubric`: the artifact of `simulate`, what is true |
 | reward | of the judge `reward`: an artifact of `reward_model` |
+| judgements | of the judge `person`, and then alone: the file that `winnow label` wrote over the answers of another arena |
 | compute | mapping: device, threads |
 | any other name | a model folder with its tokenizer that chats: a competitor of that name |
 
@@ -14,7 +15,7 @@ Out:
 |---|---|
 | leaderboard.parquet | LEADERBOARD: a row for each model, the best first |
 | battles.parquet | BATTLES: a row for each prompt and pair of models |
-| answers.parquet | ANSWERS: what each model answered, and its score; `winnow label` takes this file, for people to judge |
+| answers.parquet | ANSWERS: what each model answered, and its score; people judge them by `winnow label`. Not of the judge `person` |
 | scores.parquet | the same as measures (stages/evaluation/measures.py), task arena |
 | report.md | the leaderboard, and who beat whom how often |
 
@@ -27,7 +28,7 @@ finished, so that an arena that was killed goes on with the next.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,15 +57,15 @@ from storage.problem import Problem
 from storage.shards import encode
 
 DONE = ".answers"
-AROUND = ("prompts", "crawl", "reward", "compute")
+AROUND = ("prompts", "crawl", "reward", "judgements", "compute")
 ANSWERS: dict[str, pl.DataType] = {"model": pl.String(), **ROLLOUT, "score": pl.Float64()}
 
 
 class ArenaConfig(Config):
     """Who judges, and what is asked."""
 
-    judge: Literal["rubric", "reward"] = "rubric"
-    """The simulated judge, who knows what is true; or a reward model."""
+    judge: Literal["rubric", "reward", "person"] = "rubric"
+    """The simulated judge, who knows what is true; a reward model; or people, who have judged."""
     rubric: Rubric = Rubric()
     """Of the simulated judge."""
     tie: float = Field(default=0.0, ge=0)
@@ -95,14 +96,58 @@ def run(inputs: Mapping[str, Any], out: Path, config: ArenaConfig) -> dict[str, 
 def work(inputs: Mapping[str, Any], out: Path, config: ArenaConfig, compute: Compute) -> dict[str, Any]:
     """The job."""
     exact(compute)
-    names = sorted(name for name in inputs if name not in AROUND)
+    if config.judge == "person":
+        fought = _by_people(inputs)
+        answers = pl.DataFrame(schema=ANSWERS)
+        names = sorted({*fought["one"], *fought["other"]})
+        unknown = {name: pl.lit(None, LEADERBOARD[name]) for name in ("score", "tokens")}
+        board = rated(fought, names, config.bootstrap, config.seed).with_columns(**unknown)
+    else:
+        names = sorted(name for name in inputs if name not in AROUND)
+        answers = _all_answers(names, inputs, out, config, compute)
+        fought = battles(answers, names, config.tie)
+        board = leaderboard(answers, fought, names, config.bootstrap, config.seed)
+        (out / "answers.parquet").write_bytes(encode(answers, ANSWERS))
+    measures = [*measured(answers, fought)]
+    for name, rows, columns in (
+        ("battles", fought, BATTLES),
+        ("leaderboard", board, LEADERBOARD),
+        ("scores", frame(measures), SCORES),
+    ):
+        (out / f"{name}.parquet").write_bytes(encode(rows, columns))
+    (out / "report.md").write_text(arena_report(board, fought, config.judge), encoding="utf-8")
+    first = board.row(0, named=True)
+    return {"prompts": fought["id"].n_unique(), "battles": fought.height, "best": first["model"]} | {
+        f"{one.part} {one.metric}": one.value for one in measures
+    }
+
+
+def _by_people(inputs: Mapping[str, Any]) -> pl.DataFrame:
+    """The columns BATTLES. Raises Problem where people have not compared models."""
+    if "judgements" not in inputs:
+        raise Problem(
+            "the judge person needs the input `judgements`; give the file that `winnow label` wrote, or choose another judge"
+        )
+    given = inputs["judgements"]
+    paths = [given.folder / name for name in given.names] if isinstance(given, Input) else [given]
+    fought = judged([row for path in paths for row in read(path)])
+    if fought.is_empty():
+        raise Problem(
+            f"found no two answers of different models in {', '.join(path.name for path in paths)}; expected judgements of the answers of an "
+            "arena: winnow label arena@latest"
+        )
+    return fought
+
+
+def _all_answers(names: list[str], inputs: Mapping[str, Any], out: Path, config: ArenaConfig, compute: Compute) -> pl.DataFrame:
+    """The columns ANSWERS of all models. Raises Problem where nobody can fight, or judge."""
     if len(names) < 2:
         raise Problem(
             f"{', '.join(names) or 'nobody'} is in the arena; expected two models or more, each under a name of its own"
         )
     wanted = "crawl" if config.judge == "rubric" else "reward"
     if wanted not in inputs:
-        raise Problem(f"the judge {config.judge} needs the input `{wanted}`; give it, or choose the other judge")
+        raise Problem(f"the judge {config.judge} needs the input `{wanted}`; give it, or choose another judge")
     (out / DONE).mkdir(exist_ok=True)
     for number, name in enumerate(names):
         kept = out / DONE / f"{name}.parquet"
@@ -112,22 +157,7 @@ def work(inputs: Mapping[str, Any], out: Path, config: ArenaConfig, compute: Com
             unfinished.replace(kept)
         with (out / ".progress.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"done": number + 1, "total": len(names), "unit": "models", "text": name}) + "\n")
-    answers = pl.concat(pl.read_parquet(out / DONE / f"{name}.parquet") for name in names)
-    fought = battles(answers, names, config.tie)
-    board = leaderboard(answers, fought, names, config.bootstrap, config.seed)
-    for name, rows, columns in (
-        ("answers", answers, ANSWERS),
-        ("battles", fought, BATTLES),
-        ("leaderboard", board, LEADERBOARD),
-    ):
-        (out / f"{name}.parquet").write_bytes(encode(rows, columns))
-    (out / "report.md").write_text(arena_report(board, fought, config.judge), encoding="utf-8")
-    measures = [*measured(answers, fought)]
-    (out / "scores.parquet").write_bytes(encode(frame(measures), SCORES))
-    first = board.row(0, named=True)
-    return {"prompts": fought["id"].n_unique(), "battles": fought.height, "best": first["model"]} | {
-        f"{one.part} {one.metric}": one.value for one in measures
-    }
+    return pl.concat(pl.read_parquet(out / DONE / f"{name}.parquet") for name in names)
 
 
 def measured(answers: pl.DataFrame, fought: pl.DataFrame) -> Iterator[Measure]:

@@ -25,8 +25,8 @@ def _lines(board: pl.DataFrame, battles: pl.DataFrame, judge: str) -> Iterator[s
         numbers = (
             f"{row['rating']:.0f} [{row['low']:.0f}, {row['high']:.0f}] | {row['wins']:,} | {row['losses']:,} | {row['ties']:,}"
         )
-        score = "" if row["score"] is None else f"{row['score']:.3f}"
-        yield f"| {row['model']} | {numbers} | {score} | {row['tokens']:.1f} |"
+        score, tokens = (f"{row[name]:.3f}" if row[name] is not None else "" for name in ("score", "tokens"))
+        yield f"| {row['model']} | {numbers} | {score} | {tokens} |"
     yield "\n## Who beat whom\n"
     yield "| | against | won, of those decided | decided | tied |"
     yield "|---|---|---:|---:|---:|"

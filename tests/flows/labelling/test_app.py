@@ -10,12 +10,13 @@ from fastapi.testclient import TestClient
 
 from flows.labelling.app import Desk, create_app
 from flows.labelling.items import Answered, Item, items
-from flows.labelling.judgements import append, read
+from flows.labelling.judgements import append
 from flows.labelling.report import report
 from models.chat.conversation import ASSISTANT, USER, Message
 from models.chat.fields import fields
 from stages.alignment.compared import compare
 from stages.alignment.import_preferences import IMPORT_PREFERENCES, ImportPreferencesConfig
+from stages.alignment.judgements import read
 from stages.alignment.rollout import ROLLOUT
 from storage.problem import Problem
 from storage.shards import File, encode, sha256
@@ -73,7 +74,7 @@ def test_it_goes_on_where_it_stopped_skips_and_goes_back(tmp_path: Path) -> None
     assert 'href="/?item=item%2F1%20%26"' in text
     assert "judged before: 1, 2, 3" in again.get("/", params={"item": ITEMS[1].id}).text
     judge(again, ITEMS[1], "2,1,1")
-    assert [len(read(path)), len(desk.judged)] == [2, 1]
+    assert [len(path.read_text().splitlines()), len(read(path)), len(desk.judged)] == [2, 1, 1]
     for one in (ITEMS[0], ITEMS[2]):
         judge(again, one, "1,1,1")
     assert "All 3 items are judged" in again.get("/").text

@@ -1,5 +1,6 @@
 """Battles between models: who wins, how sure that is, and the same models give the same leaderboard."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from pydantic import ValidationError
 from models.alignment.reward import RewardModel, save_head
 from models.formats.pretrained import load_model
 from models.tokenizer.load import load
-from stages.alignment.arena import ANSWERS, ARENA, BATTLES, LEADERBOARD, ArenaConfig, battles, leaderboard
+from stages.alignment.arena import ANSWERS, ARENA, ArenaConfig
 from stages.alignment.arena_report import arena_report
+from stages.alignment.battles import BATTLES, LEADERBOARD, battles, judged, leaderboard
 from stages.stage import Input
 from storage.problem import Problem
 from tests.stages.posttraining import sft_worlds
@@ -54,6 +56,36 @@ def test_ratings_follow_wins_and_intervals_hold_them_and_shrink_with_more_prompt
     text = arena_report(board, fought, "rubric")
     assert "| best | middle | 0.750 [" in text
     assert "400 prompts, 1,200 battles, of which 1,200 decided" in text
+
+
+def judgement(item: int, who: str, models: list[str], ranks: list[int]) -> dict[str, Any]:
+    return {"item": f"{item}", "annotator": who, "answers": [[]] * len(ranks), "models": models, "ranks": ranks}
+
+
+def test_people_compare_models_by_the_ranks_they_give() -> None:
+    rows = [judgement(0, "Ann", ["b", "a", "c"], [1, 2, 2]), judgement(1, "Ann", ["a", "a"], [1, 2])]
+    assert judged(rows).select("id", "one", "other", "winner").rows() == [
+        ("0", "a", "b", "b"), ("0", "b", "c", "b"), ("0", "a", "c", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_people_judged_becomes_a_leaderboard(tmp_path: Path) -> None:
+    lines = [judgement(number, "Ann", ["sft", "dpo"], [2, 1] if number % 4 else [1, 1]) for number in range(12)]
+    lines.append(judgement(1, "Ann", ["sft", "dpo"], [1, 2]))  # judged again
+    (tmp_path / "judged.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"item": "cut of')
+    out = tmp_path / "out"
+    out.mkdir()
+    compute = {"threads": "1", "device": "cpu"}
+    given = {"judgements": tmp_path / "judged.jsonl", "compute": compute}
+    figures = ARENA.run(given, out, ArenaConfig(judge="person", bootstrap=50))
+    board = pl.read_parquet(out / "leaderboard.parquet")
+    assert dict(board.schema) == LEADERBOARD
+    assert board.select("model", "wins", "losses", "ties", "score").rows() == [("dpo", 8, 1, 3, None), ("sft", 1, 8, 3, None)]
+    assert (figures["best"], figures["battles"]) == ("dpo", 12)
+    (tmp_path / "other.jsonl").write_text(json.dumps(judgement(0, "Ann", [], [1, 2])))
+    with pytest.raises(Problem, match="expected judgements of the answers of an arena"):
+        ARENA.run(given | {"judgements": tmp_path / "other.jsonl"}, out, ArenaConfig(judge="person"))
 
 
 @pytest.fixture(scope="module")
@@ -120,4 +152,4 @@ def test_an_arena_needs_two_and_a_judge(world: Made, models: dict[str, Input], t
     with pytest.raises(Problem, match="one is in the arena; expected two models or more"):
         arena(world, {"one": models["one"]}, tmp_path / "alone", {"crawl": world.inputs["crawl"]})
     with pytest.raises(ValidationError):
-        ArenaConfig(judge="person")  # type: ignore[arg-type]
+        ArenaConfig(judge="nobody")  # type: ignore[arg-type]
