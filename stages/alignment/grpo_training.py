@@ -116,7 +116,8 @@ class Grpo:
         """This process's answers of a round, and their figures."""
         config, wanted = self.config, share_of(self.config.prompts, self.world)
         every: list[Rewarded] = []
-        groups: list[list[Rewarded]] = []
+        groups: list[range] = []
+        """Places in `every`."""
         telling = 0
         for _ in range(config.most_draws):
             asked = self.source.take(wanted)
@@ -126,7 +127,6 @@ class Grpo:
             )  # fmt: skip
             self.draws += 1
             new = rewarded(rollouts, self.functions, config.rewards)
-            every += new
             rewards_PS = torch.tensor([one.reward for one in new]).view(wanted, config.samples)
             differ = informative(rewards_PS).tolist()
             advantages = group_advantages(rewards_PS, config.variant != "dr_grpo").flatten().tolist()
@@ -135,7 +135,8 @@ class Grpo:
             telling += sum(differ)
             for place in range(wanted):
                 if differ[place] or config.most_draws == 1:
-                    groups.append(new[place * config.samples : (place + 1) * config.samples])
+                    groups.append(range(len(every) + place * config.samples, len(every) + (place + 1) * config.samples))
+            every += new
             if len(groups) >= wanted:
                 break
         given = [Answer(one.rollout.prompt.tokens, one.rollout.completion.tokens) for one in every]
@@ -145,8 +146,7 @@ class Grpo:
         shares = torch.tensor([telling, len(every) / config.samples], dtype=torch.float64, device=self.world.device)
         hits, all_groups = self.world.total(shares).tolist()
         self.told.figures["informative"] = hits / all_groups
-        near = {id(one): values for one, values in zip(every, reference, strict=True)}
-        learnt = [self._learnt(one, group, near[id(one)]) for group, mine in enumerate(groups[:wanted]) for one in mine]
+        learnt = [self._learnt(every[at], group, reference[at]) for group, places in enumerate(groups[:wanted]) for at in places]
         self.journal.round(step, every)
         return self._with_old(learnt)
 
