@@ -15,6 +15,7 @@ from flows.commands.demo import demo
 from flows.commands.doctor import doctor
 from flows.commands.label import label
 from flows.commands.lineage import lineage
+from flows.commands.report import report
 from flows.commands.run import run
 from flows.commands.sample import sample
 from flows.commands.serve import serve
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (demo, run, up, show, why, tokens, sample, ask, chat, serve, label, size, lineage, verify, gc, doctor):
+for command in (demo, run, up, show, why, tokens, sample, ask, chat, serve, label, size, lineage, report, verify, gc, doctor):
     app.command()(command)
 app.add_typer(bench, name="bench")
 
