@@ -24,7 +24,7 @@ from models.transformer.world import World, joined
 from stages.alignment.comparisons import Comparison, Comparisons, comparisons, cut, spread
 from stages.alignment.dpo import CURVE, DpoConfig
 from stages.alignment.reference_logprobs import FILE, LOGPROBS
-from stages.alignment.start import begun, written
+from stages.alignment.start import balance, begun, written
 from stages.compute import Compute
 from stages.posttraining.fitting import fit
 from stages.pretraining.metrics import due, metrics_table
@@ -150,7 +150,8 @@ class DpoTraining:
             "rejected_reward": config.beta * rejected.ratios(config.length_normalised),
             "chosen_nll": nll_P,
         }
-        return Loss(losses_P.sum(), count, measures={name: (values_P.sum(), count) for name, values_P in told.items()})
+        measures = {name: (values_P.sum(), count) for name, values_P in told.items()}
+        return Loss(losses_P.sum(), count, balance(model, len(batch), every.tokens.numel()), measures)
 
     def observe(self, step: int, seconds: float) -> Row:
         if not due(step, self.config.validation_every, self.steps):

@@ -18,7 +18,7 @@ from models.transformer.world import World, joined
 from stages.alignment.comparisons import Comparison, Comparisons, comparisons, cut, spread
 from stages.alignment.reward_model import CALIBRATION, CURVE, HELD_OUT, RewardModelConfig
 from stages.alignment.reward_report import calibration, correlations, report
-from stages.alignment.start import begun, written
+from stages.alignment.start import balance, begun, written
 from stages.compute import Compute
 from stages.posttraining.fitting import fit
 from stages.pretraining.metrics import due, metrics_table
@@ -96,7 +96,10 @@ class RewardTraining:
             ahead.append((chosen_P - rejected_P).sum())
             pairs += len(chosen_P)
         count, weight = torch.tensor(len(batch), device=scores[0].device), torch.tensor(pairs, device=scores[0].device)
-        auxiliary = self.config.centring * torch.stack(extra).sum() if self.config.centring else None
+        auxiliary = self.config.centring * torch.stack(extra).sum()
+        answers_read = [len(answer.prompt) + len(answer.completion) for one in batch for answer in one.answers]
+        if (experts := balance(self.model.model, len(batch), len(answers_read) * max(answers_read))) is not None:
+            auxiliary = auxiliary + experts
         measures = {"accuracy": (torch.stack(right).sum(), weight), "margin": (torch.stack(ahead).sum(), weight)}
         return Loss(torch.stack(totals).sum(), count, auxiliary, measures)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from models.chat.template import save_template
 from models.formats.pretrained import load_model, save_model
@@ -36,6 +37,11 @@ def begun(given: Input | Path, config: Moves, compute: Compute, world: World) ->
         adapt(model, Lora(config.lora.rank, config.lora.alpha, config.lora.targets))
     model.to(world.device)
     return model, known, name
+
+
+def balance(model: Transformer, count: int, positions: int) -> Tensor | None:
+    """The load balance of the experts in the last forward pass over `positions`, as a sum over `count` pairs; None without experts."""
+    return None if model.shape.experts is None else model.balance() * (count / positions)
 
 
 def written(out: Path, model: Transformer, tokenizer: Tokenizer) -> None:

@@ -15,10 +15,12 @@ from models.formats.peft import load_adapter
 from models.formats.pretrained import load_model
 from models.transformer.lora import merge
 from models.transformer.score import Request, score
+from models.transformer.shape import Experts
 from stages.alignment.comparisons import comparisons
 from stages.alignment.dpo import CURVE, DPO, DpoConfig
 from stages.alignment.dpo_training import referred
 from stages.alignment.reference_logprobs import LOGPROBS
+from stages.alignment.reward_model import REWARD_MODEL, RewardModelConfig
 from stages.stage import Input
 from stages.tokens.vocabulary import vocabulary
 from storage.problem import Problem
@@ -128,6 +130,18 @@ def test_adapters_alone_learn_and_are_merged_and_kept_in_the_format_of_peft(worl
     learnt = load_model(out).state_dict()
     for name, weight in base.state_dict().items():
         torch.testing.assert_close(learnt[name], weight, atol=0, rtol=0)
+
+
+@pytest.mark.slow
+def test_a_mixture_of_experts_learns_from_pairs_too(vocabulary_folder: Path, world: World, tmp_path: Path) -> None:
+    experts = Experts(count=4, active=2, hidden=32, balance=0.01)
+    model = sft_worlds.model(tmp_path / "model", sft_worlds.listed(vocabulary_folder), experts=experts)
+    mixed = World(model, world.preferences, pair_worlds.reference(tmp_path / "reference", world.preferences, model))
+    assert trained(mixed, tmp_path / "dpo")["validation_accuracy"] == 1.0
+    (tmp_path / "reward").mkdir()
+    given = {"preferences": world.preferences, "model": model, "compute": pair_worlds.COMPUTE}
+    config = RewardModelConfig(steps=16, rows=8, rate=5e-3, dtype="fp32")
+    assert REWARD_MODEL.run(given, tmp_path / "reward", config)["accuracy"] == 1.0
 
 
 @pytest.mark.slow
