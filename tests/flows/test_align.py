@@ -1,0 +1,80 @@
+"""From a chat model to an aligned one by the flow: preferences in a file, problems, what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.flows.conftest import Winnow
+from tests.stages.posttraining import sft_worlds
+
+FEW: dict[str, Any] = {
+    "dpo": {"epochs": 1, "rows": 4, "kl_answers": 2, "kl_tokens": 8, "dtype": "fp32"},
+    "reward_model": {"epochs": 1, "rows": 4},
+    "make_problems": {"steps": [1], "train": 8, "test": 4},
+    "grpo": {"steps": 2, "prompts": 2, "samples": 2, "tokens": 8},
+    "evaluate_reasoning": {"samples": 1, "tokens": 8},
+    "compute": {"threads": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that chats, comparisons in a file."""
+    folder = tmp_path_factory.mktemp("align")
+    sft_worlds.model(folder / "model", sft_worlds.tokenizer(folder / "tokenizer"))
+    rows = [{"prompt": f"How much is {one} + 1?", "chosen": f"It is {one + 1}.", "rejected": "No."} for one in range(40)]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def command(folder: Path, **settings: Any) -> list[str]:
+    file = folder / "settings.json"
+    file.write_text(json.dumps(FEW | {"model": str(folder / "model"), "preferences": str(folder / "pairs.jsonl")} | settings))
+    return ["run", "align", "--config", str(file), "--store", str(folder / "store"), "--json"]
+
+
+def artifacts(text: str) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(text.splitlines()[-1])["artifacts"]
+    return made
+
+
+def test_preferences_in_a_file_move_a_model_and_make_one_that_scores(winnow: Winnow, folder: Path) -> None:
+    done = winnow(*command(folder))
+    made = artifacts(done.stdout)
+    assert list(made) == ["import_preferences", "render_preferences", "reference_logprobs", "dpo"]
+    assert made["import_preferences"]["kept"] == 40
+    assert (Path(made["dpo"]["path"]) / "chat_template.jinja").exists()
+    assert "winnow chat dpo/" in done.stderr
+
+    scoring = winnow(*command(folder, method="reward_model"))
+    again = artifacts(scoring.stdout)
+    assert again["render_preferences"]["cached"]
+    assert (Path(again["reward_model"]["path"]) / "reward_head.safetensors").exists()
+    assert "winnow chat" not in scoring.stderr
+
+
+def test_problems_are_made_asked_before_and_after_and_what_was_drawn_can_be_read(winnow: Winnow, folder: Path) -> None:
+    made = artifacts(winnow(*command(folder, method="grpo")).stdout)
+    assert list(made) == ["problems", "evaluate_reasoning_before", "grpo", "evaluate_reasoning", "scorecard"]
+    card = pl.read_parquet(Path(made["scorecard"]["path"]) / "scorecard.parquet")
+    assert set(card["moment"]) == {"before", "after"}
+    drawn = pl.read_parquet(Path(made["grpo"]["path"]) / "rollouts-*.parquet")
+    assert drawn.height == 2 * 2 * 2
+    curve = pl.read_parquet(Path(made["grpo"]["path"]) / "metrics.parquet")
+    assert {"reward", "kl", "entropy", "length", "clip_fraction", "accuracy"} <= set(curve.columns)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"preferences": "none.jsonl"}, "preferences: there is no file none.jsonl"),
+        ({"method": "grpo", "problems": "none.jsonl"}, "problems: there is no file none.jsonl"),
+        ({"method": "magic"}, "magic"),
+    ],
+)
+def test_what_is_not_there_is_refused(winnow: Winnow, folder: Path, settings: dict[str, str], says: str) -> None:
+    done = winnow(*command(folder, **settings), code=2 if settings.get("method") == "magic" else 1)
+    assert says in done.stderr

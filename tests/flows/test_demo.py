@@ -1,0 +1,132 @@
+"""The demo, very small: from the crawl to a package, the tables of before and after, several seeds, floors."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from flows.floors import Floor, hold
+from storage.artifact import resolve
+from storage.lineage import ancestors
+from storage.problem import Problem
+from storage.store import Store
+from tests.flows.conftest import Winnow
+
+LITTLE: dict[str, Any] = {"steps": 3, "rows": 2, "prompts": ["Who are you?"], "sample_tokens": 8, "dtype": "fp32"}
+TINY: dict[str, Any] = {
+    "simulate": {"pages": 400},
+    "tokenizer": {"size": 600},
+    "pretrain": {"preset": "demo", "tokens": 20_000, "rows": 4, "prompts": [], "dtype": "fp32"},
+    "world_conversations": {
+        "counts": {
+            "fact": 60, "unknown": 40, "multi_turn": 8, "arithmetic": 20, "python": 8, "search": 8, "idle": 8, "repeat": 8, "identity": 8,
+        },
+        "tests": 4,
+        "unknown_people": 20,
+        "test_people": 10,
+    },
+    "sft_first": LITTLE,
+    "sft": LITTLE,
+    "probe": {"samples": 1, "facts": 10, "max_tokens": 8},
+    "evaluate_before": {"questions": 1, "max_tokens": 8},
+    "evaluate_chat": {"questions": 2, "max_tokens": 8},
+    "evaluate_aligned": {"questions": 1, "max_tokens": 8},
+    "sft_manners": LITTLE,
+    "rollouts": {"select": {"split": "train", "kinds": ["fact", "unknown"], "count": 40}, "samples": 4, "tokens": 24},
+    "prefer": {"least": 0.01},
+    "reward_model": {"epochs": 1, "rows": 4},
+    "dpo": {"epochs": 1, "rows": 4, "kl_answers": 2, "kl_tokens": 8},
+    "ppo": {"steps": 2, "prompts": 4, "tokens": 8},
+    "arena": {"tokens": 8, "bootstrap": 10},
+    "problems": {"steps": [1], "train": 20, "test": 4},
+    "grpo": {"steps": 2, "prompts": 2, "samples": 2, "tokens": 8},
+    "rejection": {"steps": 1, "prompts": 2, "samples": 2, "learnt": 1, "least": 0.0, "tokens": 24},
+    "evaluate_reasoning": {"questions": 2, "samples": 1, "tokens": 8},
+    "importance": {"tokens": 2000},
+    "quantize": {"types": ["F16", "Q8_0"]},
+    "gate": {"tokens": 2000, "bounds": {"Q8_0": 9, "F16": 9}},
+    "package": {"default": "Q8_0"},
+    "compute": {"threads": 1},
+}  # fmt: skip
+BASE = ("pretrain", "evaluate_base")
+CHAT = (
+    "world_conversations", "evaluate_chat_base", "render_first", "layout_first", "sft_first", "evaluate_chat_first", "probe", "admissions",
+    "render_world", "render_admissions", "layout", "sft", "evaluate_chat",
+)  # fmt: skip
+ALIGNED = (
+    "manners", "sft_manners", "rollouts", "judge", "prefer", "render_preferences", "reward_model", "reference_logprobs", "dpo", "ppo", "arena",
+    "problems", "grpo", "rejection", "evaluate_reasoning_dpo", "evaluate_reasoning_grpo", "evaluate_base_grpo", "evaluate_chat_grpo",
+)  # fmt: skip
+RELEASE = ("importance", "quantize", "gate", "package")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def whole(winnow: Winnow, folder: Path, lists: Path) -> "subprocess.CompletedProcess[str]":
+    """The whole demo, once."""
+    return winnow(*command(folder, lists))
+
+
+def command(folder: Path, lists: Path, **settings: Any) -> list[str]:
+    file = folder / "settings.json"
+    file.write_text(json.dumps(TINY | {"lists": str(lists)} | settings))
+    return ["run", "demo", "--config", str(file), "--store", str(folder / "store"), "--json"]
+
+
+def artifacts(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])["artifacts"]
+    return made
+
+
+@pytest.mark.slow
+def test_the_demo_goes_from_the_crawl_to_files_that_other_tools_read(
+    whole: "subprocess.CompletedProcess[str]", folder: Path
+) -> None:
+    made = artifacts(whole)
+    assert {*BASE, *CHAT, *ALIGNED, *RELEASE, "index", "recall", "scorecard_chat_model", "scorecard_alignment"} <= set(made)
+    package = Path(made["package"]["path"])
+    assert {"winnow-F16.gguf", "winnow-Q8_0.gguf", "Modelfile", "README.md", "SHA256SUMS"} <= {
+        path.name for path in package.iterdir()
+    }
+    card = pl.read_parquet(Path(made["scorecard_alignment"]["path"]) / "scorecard.parquet")
+    assert set(card["moment"]) == {"sft", "dpo", "ppo", "rejection", "grpo"}
+    assert {"bits_per_byte", "reasoning", "chat"} <= set(card["task"])
+    store = Store(str(folder / "store"))
+    way = {node.reference.partition("/")[0] for node in ancestors(store, resolve(store, "package"))}
+    assert {"simulate", "corpus", "pretrain", "sft", "dpo", "grpo", "gate"} <= way  # from a GGUF back to the crawl
+    assert "simulate/" in (package / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_several_seeds_share_the_corpus_and_give_means(
+    winnow: Winnow, whole: "subprocess.CompletedProcess[str]", folder: Path, lists: Path
+) -> None:
+    done = winnow(*command(folder, lists, until="chat", seeds=2))
+    made = artifacts(done)
+    assert {*(f"{step}_seed1" for step in (*BASE, *CHAT))} <= set(made)
+    assert made["corpus"]["cached"]
+    assert all(made[step]["cached"] for step in (*BASE, *CHAT))
+    assert made["sft"]["key"] != made["sft_seed1"]["key"]
+    assert resolve(Store(str(folder / "store")), "sft").key == made["sft"]["key"]  # the first seed's, after its second training
+    card = pl.read_parquet(Path(made["scorecard_chat_model"]["path"]) / "scorecard.parquet")
+    assert set(card["moment"]) == {"base", "first", "chat"}
+    assert set(card.filter(pl.col("part") == "known")["seeds"]) == {2}
+    assert "Means over 2 seeds" in done.stderr
+
+
+def test_a_floor_or_a_ceiling_that_is_missed_fails_with_what_was_reached() -> None:
+    floors = (Floor("known", "facts", least=0.6), Floor("refused", "refusals", most=0.1))
+    console = Console(quiet=True)
+    hold(floors, {"known": 0.6, "refused": 0.1}, console)
+    with pytest.raises(Problem, match=r"facts: 0\.590, expected at least 0\.6; refusals: 0\.110, expected at most 0\.1"):
+        hold(floors, {"known": 0.59, "refused": 0.11}, console)
+    with pytest.raises(Problem, match="facts: nan"):
+        hold(floors, {"known": float("nan"), "refused": 0.0}, console)
