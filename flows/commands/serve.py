@@ -14,11 +14,13 @@ from flows.commands.ask import LEAST_RESULT
 from flows.commands.options import JsonOption, StoreOption, open_store
 from flows.commands.terminal import console
 from flows.commands.tools import named_tools, opened_tools
-from flows.models import model_folder, placed, threads_for
+from flows.models import local, model_folder, placed, threads_for
+from storage.artifact import resolve
 from storage.problem import Problem
 from storage.store import Store
 
 KEY = "WINNOW_API_KEY"
+GGUF = ".gguf"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -26,7 +28,7 @@ def serve(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Models: artifacts (a stage, a key, a path), Hugging Face folders or .gguf files; NAME=MODEL names one."
+            help="Models: artifacts (a stage, a key, a path), Hugging Face folders, .gguf files (also ARTIFACT/FILE.gguf); NAME=MODEL names one."
         ),
     ],
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0: any free port.")] = 8000,
@@ -117,11 +119,7 @@ def named_models(texts: list[str], store: str) -> dict[str, Path]:
         if not equals or os.sep in given:
             given, model = "", text
         path = Path(model).expanduser()
-        if path.suffix == ".gguf":
-            if not path.is_file():
-                raise Problem(f"there is no file {path}; expected one that `winnow run release` wrote")
-        else:
-            path = model_folder(Store(store), model)
+        path = _gguf(path, model, store) if path.suffix == GGUF else model_folder(Store(store), model)
         name = given or _name(model, path)
         if name in found:
             raise Problem(f"two models are called {name}; give names, as in: winnow serve old={texts[0]} new={text}")
@@ -129,8 +127,23 @@ def named_models(texts: list[str], store: str) -> dict[str, Path]:
     return found
 
 
+def _gguf(path: Path, model: str, store: str) -> Path:
+    """A file of this machine, or ARTIFACT/FILE of the store. Raises Problem where there is neither."""
+    if path.is_file():
+        return path
+    artifact, slash, file = model.rpartition("/")
+    if not slash or Path(artifact).is_dir():
+        raise Problem(f"there is no file {path}; expected one that `winnow run release` wrote, or ARTIFACT/FILE.gguf")
+    opened = open_store(store)
+    found = local(opened, resolve(opened, artifact)) / file
+    if not found.is_file():
+        there = ", ".join(sorted(one.name for one in found.parent.glob(f"*{GGUF}"))) or "none"
+        raise Problem(f"{artifact} has no file {file}; its .gguf files: {there}")
+    return found
+
+
 def _name(model: str, path: Path) -> str:
-    if path.suffix == ".gguf":
+    if path.suffix == GGUF:
         return path.stem
     if Path(model).is_dir():
         return Path(model).resolve().name

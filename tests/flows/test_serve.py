@@ -22,6 +22,8 @@ from models.formats.pretrained import save_model
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.transformer import Transformer
 from storage.problem import Problem
+from storage.store import Store
+from tests.flows.test_sample import artifact
 from tests.models.serve.server import random_model, tokenizer, walks
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +114,19 @@ def test_models_are_called_by_what_was_given(folders: dict[str, Path]) -> None:
         named_models([random, f"random={caller}"], "./store")
     with pytest.raises(Problem, match="there is no file"):
         named_models(["missing.gguf"], "./store")
+
+
+def test_a_file_of_an_artifact_is_called_by_both(folders: dict[str, Path], tmp_path: Path) -> None:
+    files = {"m-Q8_0.gguf": b"a file", "tokenizer.json": b"{}"}
+    (tmp_path / "made").mkdir()
+    for name, data in files.items():
+        (tmp_path / "made" / name).write_bytes(data)
+    store = str(tmp_path / "store")
+    made = artifact(Store(store), tmp_path / "made", "quantize").reference
+    [(name, path)] = named_models([f"{made}/m-Q8_0.gguf"], store).items()
+    assert (name, path.read_bytes(), (path.parent / "tokenizer.json").read_bytes()) == ("m-Q8_0", *files.values())
+    with pytest.raises(Problem, match=r"has no file m-Q4_0.gguf; its .gguf files: m-Q8_0.gguf"):
+        named_models([f"{made}/m-Q4_0.gguf"], store)
 
 
 def test_what_cannot_be_served_is_refused_with_the_reason(folders: dict[str, Path]) -> None:

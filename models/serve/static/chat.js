@@ -14,6 +14,7 @@
   let models = [];
   let panes = [];
   let running = 0;
+  const scores = new WeakMap(); // of each answer its tokens with their log-probabilities
 
   // What is asked of the server.
 
@@ -70,7 +71,24 @@
     const box = make("section", "pane");
     const title = make("h2", "", model);
     box.append(title, make("p", "empty", "Ask something. Enter sends, Shift+Enter begins a new line."));
-    return { model, messages: [], box, title, abort: null, last: null };
+    const pane = { model, messages: [], box, abort: null, last: null, follows: true, due: false };
+    box.addEventListener("scroll", () => { pane.follows = box.scrollHeight - box.scrollTop - box.clientHeight < 80; });
+    return pane;
+  }
+
+  // Down to what was just written, unless the reader went up; once a frame, however fast it comes.
+  function follow(pane) {
+    if (pane.due || !pane.follows) return;
+    pane.due = true;
+    requestAnimationFrame(() => {
+      pane.due = false;
+      pane.box.scrollTop = pane.box.scrollHeight;
+    });
+  }
+
+  function write(node, text) {
+    if (node.lastChild?.nodeType === Node.TEXT_NODE) node.lastChild.appendData(text);
+    else node.append(text);
   }
 
   function userTurn(pane, text) {
@@ -78,6 +96,7 @@
     const turn = make("article", "turn user");
     turn.append(make("span", "mark", "You: "), make("div", "said", text));
     pane.box.append(turn);
+    pane.follows = true;
   }
 
   // An answer as it comes: thoughts and tools folded, what is said in between.
@@ -91,7 +110,6 @@
     let open = null;
     let tool = null;
 
-    const near = () => pane.box.scrollHeight - pane.box.scrollTop - pane.box.clientHeight < 80;
     function part(kind, build) {
       if (open?.kind !== kind) {
         open?.node.classList.remove("waiting");
@@ -112,9 +130,8 @@
     return {
       turn, scored,
       add(delta) {
-        const follow = near();
         if (delta.reasoning_content !== undefined && delta.reasoning_content !== null) {
-          part("thinking", () => folded("thought", "Thinking")).node.append(delta.reasoning_content);
+          write(part("thinking", () => folded("thought", "Thinking")).node, delta.reasoning_content);
         }
         if (delta.tool) {
           const { name, call, result } = delta.tool;
@@ -125,32 +142,35 @@
               made.summary.append(`${name}: `, made.line);
               return made;
             });
-            tool.node.append(call);
-            tool.line.append(call);
+            write(tool.node, call);
+            write(tool.line, call);
           } else {
-            part("result", () => {
+            const came = part("result", () => {
               const node = make("div", "came");
               tool?.outer.append(node);
               tool?.summary.append(" → ");
               return { outer: tool?.outer ?? node, node };
-            }).node.append(result);
-            tool?.summary.append(result);
+            });
+            write(came.node, result);
+            if (tool) write(tool.summary, result);
           }
         }
         if (delta.content) {
-          part("content", () => {
+          const said = part("content", () => {
             const node = make("div", "said");
             return { outer: node, node };
-          }).node.append(delta.content);
+          });
+          write(said.node, delta.content);
         }
-        if (follow) pane.box.scrollTop = pane.box.scrollHeight;
+        follow(pane);
       },
       wrong(text) { parts.append(make("p", "wrong", text)); },
       end(said) {
         open?.node.classList.remove("waiting");
         if (said) foot.append(make("span", "", said));
-        if (scored.length) turn.append(tokenView(scored));
-        pane.box.scrollTop = pane.box.scrollHeight;
+        scores.set(turn, scored);
+        showTokens(turn);
+        follow(pane);
       },
       button(text, act) {
         const made = make("button", "quiet", text);
@@ -165,7 +185,6 @@
   // Tokens, shaded and underlined by how likely each was; a click tells what else might have come.
   function tokenView(scored) {
     const box = make("div", "tokens");
-    box.hidden = !at("tokens").checked;
     const about = make("table", "about");
     about.hidden = true;
     const body = make("tbody");
@@ -193,6 +212,14 @@
     }
     box.append(about);
     return box;
+  }
+
+  // Made when somebody wants to see it: a long answer has thousands of tokens.
+  function showTokens(turn) {
+    const box = turn.querySelector(".tokens");
+    const wanted = at("tokens").checked;
+    if (box) box.hidden = !wanted;
+    else if (wanted && scores.get(turn)?.length) turn.append(tokenView(scores.get(turn)));
   }
 
   async function answer(pane) {
@@ -225,9 +252,11 @@
       else { view.wrong(error.message); reason = "failed"; }
     }
     pane.abort = null;
-    turn ??= content.trim() ? [{ role: "assistant", content }] : [];
-    const whole = turn.length > 0 && turn.at(-1).role === "assistant" && !turn.at(-1).tool_calls && (turn.at(-1).content.trim() || turn.at(-1).reasoning_content !== null);
-    if (whole && reason !== "failed") pane.messages.push(...turn);
+    turn ??= [];
+    const last = turn.at(-1);
+    const whole = last?.role === "assistant" && !last.tool_calls && (last.content.trim() || last.reasoning_content !== null);
+    if (!whole) turn = content.trim() ? [{ role: "assistant", content }] : []; // a call that came to nothing is forgotten
+    if (reason !== "failed") pane.messages.push(...turn);
     const seconds = (performance.now() - first) / 1000;
     const speed = written > 1 && seconds > 0 ? `, ${Math.round((written - 1) / seconds).toLocaleString("en")} tokens/s` : "";
     const told = { length: "cut off: no room is left", stopped: "stopped", failed: "" }[reason] ?? "";
@@ -242,7 +271,7 @@
       answer(pane);
     });
     pane.last = { retry };
-    if (!whole && reason !== "failed") view.wrong("Nothing was said that the conversation could go on from: retry, or ask again.");
+    if (!turn.length && reason !== "failed") view.wrong("Nothing was said that the conversation could go on from: retry, or ask again.");
     busy(-1);
   }
 
@@ -348,7 +377,7 @@
   at("new").addEventListener("click", () => { begin(); at("text").focus(); });
   for (const id of ["left", "right", "arena"]) at(id).addEventListener("change", begin);
   for (const id of ["temperature", "system"]) at(id).addEventListener("input", summarise);
-  at("tokens").addEventListener("change", () => { for (const box of document.querySelectorAll(".tokens")) box.hidden = !at("tokens").checked; });
+  at("tokens").addEventListener("change", () => document.querySelectorAll(".turn.assistant").forEach(showTokens));
   at("key").value = kept("winnow-key");
   at("key").addEventListener("change", () => { keep("winnow-key", at("key").value.trim()); load(); });
   load();
