@@ -1,8 +1,10 @@
 """How far a quantized model is from the model that it was made of, on the same text.
 
 In: both models, rows of tokens. Out: `Divergence`: for each predicted token the Kullback-Leibler divergence of the second's distribution from
-the first's, in nats, whether the likeliest token is the same, and the second's loss. Sums are taken in fp64: in fp32 the divergence of F16
-weights, 1e-7 nats, would drown in rounding.
+the first's, in nats, whether the likeliest token is the same, and the second's loss.
+
+The divergence of F16 weights, 1e-7 nats, would drown in the rounding of a difference of logarithms. With d the difference of the logits and u = d less
+its mean under the first distribution p, it is log(sum p e^u) = log1p(sum p (e^u - 1 - u)), a sum of small positive numbers.
 
 N rows, T positions, P = N * (T - 1) predictions, D width, V vocabulary.
 """
@@ -65,8 +67,12 @@ def _of_row(
     kls, same, losses = [], [], []
     size = max(1, LOGITS // reference.shape.vocab)
     for state, other, targets in zip(state_TD.split(size), other_TD.split(size), targets_T.split(size), strict=True):
-        wanted_TV, found_TV = (one.double().log_softmax(-1) for one in (reference.logits(state), model.logits(other)))
-        kls.append((wanted_TV.exp() * (wanted_TV - found_TV)).sum(-1).cpu())
-        same.append((wanted_TV.argmax(-1) == found_TV.argmax(-1)).cpu())
-        losses.append(-found_TV.gather(1, targets[:, None].to(found_TV.device))[:, 0].cpu())
+        before_TV, after_TV = reference.logits(state).float(), model.logits(other).float()
+        wanted_TV = before_TV.softmax(-1)
+        apart_TV = after_TV - before_TV
+        apart_TV -= (wanted_TV * apart_TV).sum(-1, keepdim=True)
+        kls.append((wanted_TV * (apart_TV.expm1() - apart_TV)).sum(-1, dtype=torch.float64).log1p().cpu())
+        same.append((before_TV.argmax(-1) == after_TV.argmax(-1)).cpu())
+        chosen_T = after_TV.gather(1, targets[:, None].to(after_TV.device))[:, 0]
+        losses.append((after_TV.logsumexp(-1) - chosen_T).double().cpu())
     return torch.cat(kls), torch.cat(same), torch.cat(losses)
