@@ -35,7 +35,7 @@ def report(
     write(path, text)
     if json_:
         told = {"report": str(path), "bytes": len(text.encode()), **document(found)}
-        print(json.dumps(told, default=str))
+        print(json.dumps(told, allow_nan=False))
         return
     console().print(
         f"[bold]{snapshot.reference}[/bold]: {len(found.way.stations)} artifacts on the way, {len(found.trainings)} trainings, "

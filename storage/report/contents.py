@@ -1,5 +1,6 @@
 """All that a model's report says, before it is a page or an object for programs."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,15 @@ class Contents:
         """Learnt from on the line, by all its trainings together."""
         line = {one.reference for one in self.way.line}
         return sum(one.tokens or 0 for one in self.models if one.station.reference in line)
+
+    @property
+    def corpus(self) -> tuple[int, int] | None:
+        """(pages seen, documents of the corpus), of the longest funnel with a corpus in it."""
+        for funnel in self.funnels:
+            for one in funnel.passages:
+                if one.snapshot.stage == "corpus":
+                    return funnel.seen, one.snapshot.kept
+        return None
 
     @property
     def sums(self) -> Sums:
@@ -105,7 +115,10 @@ def document(found: Contents) -> dict[str, Any]:
         "trainings": [{"artifact": one.station.reference, **dict(one.figures)} for one in found.trainings],
         "scores": [_table(one) for one in (*found.evaluations, *found.cards, *found.recalls)],
         "boards": [
-            {"artifact": one.station.reference, "rows": [dict(zip(one.columns, row, strict=True)) for row in one.rows]}
+            {
+                "artifact": one.station.reference,
+                "rows": [dict(zip(one.columns, map(_plain, row), strict=True)) for row in one.rows],
+            }
             for one in (*found.boards, *found.gates, *found.assessments)
         ],
         "seeds": [{"artifact": one.reference, "setting": name, "seed": value} for one, name, value in found.seeds],
@@ -128,9 +141,14 @@ def _table(table: Table) -> dict[str, Any]:
                 "task": row.task,
                 "part": row.part,
                 "metric": row.metric,
-                "values": [one and one.value for one in row.values],
-                "intervals": [one and [one.low, one.high] for one in row.values],
+                "values": [_plain(one.value) if one else None for one in row.values],
+                "intervals": [[_plain(one.low), _plain(one.high)] if one else None for one in row.values],
             }
             for row in table.rows
         ],
     }
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no word for NaN and infinities."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -15,7 +15,7 @@ from storage.viewer.chart import Drawing, Line, draw
 from storage.viewer.curves import Curve, smoothed
 
 METRICS, SAMPLES, ROLLOUTS = "metrics.parquet", "samples.parquet", "rollouts-"
-OVER = {"validation_margin": "reward_margin"}
+OVER = {"validation_margin": "reward_margin", "rejected_reward": "chosen_reward"}
 """What is drawn over another metric without being called after it."""
 SPEED = {
     "tokens_per_second", "mfu", "pairs_per_second", "comparisons_per_second", "drawing", "rollouts", "round",
