@@ -1,9 +1,11 @@
 """The demo flow: a made-up web whose truth is known goes the way of a real crawl; the end says how right every step was."""
 
 import glob
+import io
 import shlex
 from typing import Any, Literal
 
+import polars as pl
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
@@ -30,6 +32,7 @@ from stages.pretraining.pretrain import PretrainConfig
 from stages.tokens.pack import PACK, PackConfig
 from stages.tokens.tokenize import TOKENIZE, TokenizeConfig
 from stages.tokens.tokenizer import TOKENIZER, TokenizerConfig
+from storage.report import report
 from storage.store import Store
 
 JUDGED = (
@@ -47,6 +50,7 @@ JUDGED = (
 )
 
 
+CHATTED = ("fact", "unknown", "arithmetic", "python", "identity")
 STEPS = ("corpus", "base", "chat", "aligned", "release")
 TUNING = SftConfig(
     epochs=1,
@@ -118,16 +122,24 @@ def demo(parameters: DemoParameters) -> dict[str, Any]:
         report = run.store.read(f"{assessed.snapshot.folder}/report.md").decode("utf-8")
         create_markdown_artifact(markdown=report, key="report", description="Every step against the truth")
         show_report(report, run.bar.console)
+        model, answered = None, None
         if p.until != "corpus":
             run.stage(TOKENIZER, p.other_tokenizer, label="other_tokenizer", docs=corpus)
-            make_models(run, p, corpus, crawl)
-        run.bar.console.print(where_next(run.store, p.store, assessed.snapshot.folder), highlight=False, soft_wrap=True)
+            model, answered = make_models(run, p, corpus, crawl)
+            if answered is not None:
+                run.bar.console.print("\n".join(short_chat(run.store, answered)), highlight=False, soft_wrap=True)
+            run.bar.console.print(write_report(run.store, model), highlight=False, soft_wrap=True)
+        run.bar.console.print(
+            where_next(run.store, p.store, assessed.snapshot.folder, model, answered is not None), highlight=False, soft_wrap=True
+        )
         return run.summary()
 
 
-def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) -> None:
-    """From the corpus to the models, once for each seed; the first seed's come last, so that `@latest` names them."""
+def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) -> tuple[Dataset, Dataset | None]:
+    """From the corpus to the models, once for each seed; the first seed's come last, so that `@latest` names them. Back: the last model,
+    and its evaluation as a chat model."""
     held = as_shipped(p)
+    last: tuple[Dataset, Dataset | None] | None = None
     chat: dict[str, Dataset] = {}
     aligned: dict[str, Dataset] = {}
     made: dict[str, Dataset] = {}
@@ -137,10 +149,12 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
         turn = run.again(f"seed{seed}") if seed else run
         seeded = p.model_copy(update={"pretrain": p.pretrain.model_copy(update={"seed": p.pretrain.seed + seed})})
         base = make_base(turn, seeded, {"corpus": corpus}, crawl=crawl)
+        last = base, None
         if held and not seed:
             hold(BASE, run.made[EVALUATE_BASE.name].snapshot.stats, run.bar.console)
         if reaches(p, "chat"):
             made = make_assistant(turn, seeded, base, run.made[PACK.name], crawl, seed)
+            last = made["model"], made["chat"]
             chat |= {f"{moment}/{seed}": made[moment] for moment in CHAT_MOMENTS}
             if held and not seed:
                 hold(CHAT, made["chat"].snapshot.stats, run.bar.console)
@@ -149,6 +163,7 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
             scores, made = make_aligned(turn, seeded, made, crawl, text, seed)
             if held and not seed:
                 hold(ALIGNED, reached(made, scores), run.bar.console)
+            last = made["model"], scores["grpo/chat"]
             aligned |= {name.replace("/", f"/{seed}/", 1): evaluation for name, evaluation in scores.items()}
     if chat:
         show_scores(run, chat, CHAT_MOMENTS, "chat-model", "The chat model before and after each training")
@@ -156,6 +171,32 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
         card = show_scores(run, aligned, ALIGNED_MOMENTS, "alignment", "The aligned model before and after each training")
         if reaches(p, "release"):
             make_release(run, p, made["model"], corpus, run.made[TOKENIZE.name], card)
+    assert last is not None  # there is at least one seed
+    return last
+
+
+def short_chat(store: Store, evaluation: Dataset) -> list[str]:
+    """One question of each kind and what the model answered, as its evaluation noted it."""
+    data = store.read(f"{evaluation.snapshot.folder}/questions.parquet")
+    asked = (
+        pl.read_parquet(io.BytesIO(data))
+        .filter(pl.col("kind").is_in(CHATTED))
+        .sort("right", descending=True, maintain_order=True)
+    )
+    lines = ["[bold]A short chat[/bold], from its evaluation:"]
+    for row in asked.unique("kind", keep="first", maintain_order=True).iter_rows(named=True):
+        thought = f"({row['thinking']}) " if row["thinking"] else ""
+        calls = "".join(f"({call}) " for call in row["calls"])
+        said = " ".join(f"{thought}{calls}{row['answer']}".split())
+        lines += [f"  > {escape(row['question'])}", f"    {escape(said)}{'' if row['right'] else '  [dim](wrong)[/dim]'}"]
+    return lines
+
+
+def write_report(store: Store, model: Dataset) -> str:
+    """The page about the model, beside the store's artifacts. Back: where it lies."""
+    path = f"reports/{model.snapshot.stage}-{model.snapshot.key}.html"
+    store.write(path, report(store, model.snapshot).encode("utf-8"))
+    return f"Its report, from the crawl to its weights: {escape(store.full(path))}"
 
 
 def reaches(p: DemoParameters, step: str) -> bool:
@@ -184,16 +225,21 @@ def show_report(report: str, console: Console) -> None:
     console.print(note.replace("`", ""), markup=False)
 
 
-def where_next(store: Store, url: str, report: str) -> str:
-    """What to type after a demo."""
+def where_next(store: Store, url: str, report: str, model: Dataset | None, chats: bool) -> str:
+    """What to type after a demo. `model`: the last one that was made; `chats`: whether it does."""
     option = "" if url == "./store" else escape(f" --store {shlex.quote(url)}")
     commands = {
         f"winnow show{option}": "every artifact that was made",
         f"winnow show c4 --reason curly_bracket{option}": "dropped pages, with what was measured",
         f"winnow why PAGE{option}": "one page's way; PAGE is an id or URL, the report names some that went wrong",
         f"winnow lineage corpus{option}": "what the corpus was made from",
-        f"winnow chat sft{option}": "talk to the model that was made",
         f"winnow demo --pages 10000{option}": "a larger web; run the same command twice and nothing is computed again",
     }
+    if model is not None and chats:
+        name = model.snapshot.stage
+        commands = {
+            f"winnow chat {name} --tools python,search --corpus index{option}": "talk to the model that was made",
+            f"winnow serve {name}{option}": "a page to chat on, and OpenAI's interface",
+        } | commands
     lines = [f"  [bold]{command:<52}[/bold] {what}" for command, what in commands.items()]
     return "\n".join([f"Page by page: {escape(store.full(report))}/report.md", "Where to look next:", *lines])

@@ -22,6 +22,9 @@ from storage.store import Store
 _HEX = re.compile(r"[0-9a-f]{4,12}")
 _FOLDER = re.compile(r"(?:.*/)?(?P<stage>[a-z][a-z0-9_]*)/(?P<key>[0-9a-f]{12})(?:@(?P<snapshot>[0-9a-f]{12}))?/?")
 
+BESIDE = ("runs", "reports")
+"""Folders of a store that hold no artifacts: what runs did, and pages about models."""
+
 
 def resolve(store: Store, text: str) -> Snapshot:
     """Raises Problem, naming what there is, where `text` means no artifact or several."""
@@ -76,7 +79,7 @@ def _newest(store: Store, stage: str, key: str, snapshot: str | None, text: str)
 
 
 def stages(store: Store) -> list[str]:
-    return [name for name in store.folders("") if name != "runs" and not name.startswith(".")]
+    return [name for name in store.folders("") if name not in BESIDE and not name.startswith(".")]
 
 
 def artifacts(store: Store) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,9 @@ from storage.problem import Problem
 from storage.store import Store
 from tests.flows.conftest import Winnow
 
-LITTLE: dict[str, Any] = {"steps": 3, "rows": 2, "prompts": ["Who are you?"], "sample_tokens": 8, "dtype": "fp32"}
+LITTLE: dict[str, Any] = {
+    "steps": 60, "rows": 4, "matrix_rate": 0.012, "rate": 0.003, "embedding_rate": 0.003, "prompts": [], "dtype": "fp32", "validation_every": 0,
+}  # fmt: skip
 TINY: dict[str, Any] = {
     "simulate": {"pages": 400},
     "tokenizer": {"size": 600},
@@ -35,9 +37,9 @@ TINY: dict[str, Any] = {
     "evaluate_before": {"questions": 1, "max_tokens": 8},
     "evaluate_chat": {"questions": 2, "max_tokens": 8},
     "evaluate_aligned": {"questions": 1, "max_tokens": 8},
-    "sft_manners": LITTLE,
-    "rollouts": {"select": {"split": "train", "kinds": ["fact", "unknown"], "count": 40}, "samples": 4, "tokens": 24},
-    "prefer": {"least": 0.01},
+    "sft_manners": LITTLE | {"steps": 20},
+    "rollouts": {"select": {"split": "train", "kinds": ["fact", "unknown"], "count": 60}, "samples": 4, "tokens": 24},
+    "prefer": {"least": 0.01, "validation": 0.4},
     "reward_model": {"epochs": 1, "rows": 4},
     "dpo": {"epochs": 1, "rows": 4, "kl_answers": 2, "kl_tokens": 8},
     "ppo": {"steps": 2, "prompts": 4, "tokens": 8},
@@ -103,6 +105,8 @@ def test_the_demo_goes_from_the_crawl_to_files_that_other_tools_read(
     way = {node.reference.partition("/")[0] for node in ancestors(store, resolve(store, "package"))}
     assert {"simulate", "corpus", "pretrain", "sft", "dpo", "grpo", "gate"} <= way  # from a GGUF back to the crawl
     assert "simulate/" in (package / "README.md").read_text()
+    assert "A short chat" in whole.stderr
+    assert "<html" in (folder / "store" / "reports" / f"grpo-{made['grpo']['key']}.html").read_text()
 
 
 @pytest.mark.slow
