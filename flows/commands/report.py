@@ -37,12 +37,9 @@ def report(
         told = {"report": str(path), "bytes": len(text.encode()), **document(found)}
         print(json.dumps(told, allow_nan=False))
         return
-    console().print(
-        f"[bold]{snapshot.reference}[/bold]: {len(found.way.stations)} artifacts on the way, {len(found.trainings)} trainings, "
-        f"{len(found.way.beside)} measurements\n{escape(str(path))}",
-        soft_wrap=True,
-        highlight=False,
-    )
+    counts = {"artifact": len(found.way.stations), "training": len(found.trainings), "measurement": len(found.way.beside)}
+    said = ", ".join(f"{number} {what}{'' if number == 1 else 's'}" for what, number in counts.items())
+    console().print(f"[bold]{snapshot.reference}[/bold]: {said}\n{escape(str(path))}", soft_wrap=True, highlight=False)
 
 
 def write(path: Path, text: str) -> None:

@@ -130,7 +130,8 @@ def _charts(found: dict[str, Curve]) -> Iterator[Chart]:
 
 
 def _lines(place: int, curve: Curve) -> list[Line]:
-    if curve.measured <= LONG:
+    even = len({point[1] for point in curve.points if point}) < 2  # whose mean would tremble by rounding
+    if curve.measured <= LONG or even:
         return [Line(place, curve.points, curve.last, bad=curve.bad)]
     mean = smoothed(curve, MEAN)
     return [Line(place, curve.points, None, raw=True), Line(place, mean, mean[-1] if mean else None, bad=curve.bad)]

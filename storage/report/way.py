@@ -117,12 +117,14 @@ def way_to(store: Store, model: Snapshot) -> Way:
             if not reference.startswith("file:") and reference not in stations:
                 stations[reference] = _station(store, reference, told)
     stations.setdefault(model.reference, _station(store, model.reference, told))
+    made = {reference: place for place, reference in enumerate(told)}
+    stations = dict(sorted(stations.items(), key=lambda one: (one[0] == model.reference, made.get(one[0], -1))))
     line = _line(stations, model.reference)
     return Way(store, model, tuple(nodes), stations, tuple(line), **_satellites(store, told, stations, line))
 
 
 Told = Mapping[str, list[tuple[RunRecord, str, Made]]]
-"""Reference -> the records that name it, the oldest first."""
+"""Reference -> the records that name it, the oldest first; what was named first comes first."""
 
 
 def _told(store: Store) -> Told:

@@ -26,6 +26,9 @@ def test_validation_is_drawn_over_what_it_validates_and_speed_is_no_figure_of_a_
     assert loss.drawing is not None
     assert [shape.kind for shape in loss.drawing.shapes].count("line raw") == 1, "a long line stays behind its mean"
     assert "logarithmic" in found.charts[1].meaning
+    rate = found.more[0].drawing
+    assert rate is not None
+    assert [shape.kind for shape in rate.shapes] == ["line", "marker"], "what never changes needs no mean"
     assert dict(found.figures)["loss"] == 0.5
 
 
