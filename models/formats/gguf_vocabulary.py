@@ -15,7 +15,7 @@ In: a tokenizer, and how many rows the model's embedding has. Out: `Vocabulary`.
 | a row of the embedding beyond the vocabulary | UNUSED |
 
 eos is the first stop, eot the second: either ends a generation. Refused: a byte-level tokenizer whose pre-tokenizer has no name here, and a
-sentencepiece model that normalises text or takes spaces away, which llama.cpp does not. Unicode's NFC of Qwen is not done by llama.cpp: text
+sentencepiece model of another kind than BPE, or one that normalises text or takes spaces away, which llama.cpp does not. Unicode's NFC of Qwen is not done by llama.cpp: text
 that is not in that form gets other tokens there. Source: llama.cpp, src/llama-vocab.cpp.
 """
 
@@ -94,6 +94,8 @@ def _of_merges(tokenizer: TokenizerJson, rows: int) -> Vocabulary:
 
 def _of_model(tokenizer: TokenizerModel, rows: int) -> Vocabulary:
     engine = tokenizer.engine
+    if any(not engine.get_score(n).is_integer() for n in range(tokenizer.size)):
+        raise Unusable("the sentencepiece model is a unigram one, whose pieces are not merged; expected a BPE, as of Llama")
     for probe in _PROBES:
         if (back := tokenizer.decode(tokenizer.encode(probe))) != probe:
             raise Unusable(

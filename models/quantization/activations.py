@@ -35,6 +35,7 @@ class _Sums:
         self.counts: dict[str, Tensor] = {}
 
     def add(self, name: str, squares: Tensor, counts: Tensor) -> None:
+        squares = squares.cpu()
         self.squares[name] = self.squares.get(name, torch.zeros_like(squares)) + squares
         self.counts[name] = self.counts.get(name, torch.zeros_like(counts)) + counts
 
@@ -60,7 +61,7 @@ def column_importance(model: Transformer, rows: Iterable[Tensor]) -> dict[str, C
 
 def _columns(squares: Tensor, counts: Tensor) -> Columns:
     means = torch.where(counts[..., None] > 0, squares / counts.clamp_min(1)[..., None], torch.ones_like(squares))
-    return Columns(means.float().cpu().numpy(), np.atleast_1d(counts.cpu().numpy()))
+    return Columns(means.float().numpy(), np.atleast_1d(counts.numpy()))
 
 
 def _squares(x: Tensor) -> Tensor:

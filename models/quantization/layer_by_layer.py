@@ -50,9 +50,9 @@ def _block(model: Transformer, block: Any, states: list[Tensor], method: Method,
         smooth(block, measured, grid)
     found: dict[str, Codes] = {}
     for path, matrix in matrices.items():
-        codes = gptq(matrix.weight, measured[path], grid) if method == "gptq" else round_to_nearest(matrix.weight, grid)
-        matrix.weight.copy_(codes.weight())
-        found[path] = codes
+        weight = matrix.weight.detach().cpu()
+        found[path] = gptq(weight, measured[path].cpu(), grid) if method == "gptq" else round_to_nearest(weight, grid)
+        matrix.weight.copy_(found[path].weight())
     return found
 
 

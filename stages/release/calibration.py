@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.tokenizer.reserved import END
 from models.tokenizer.tokenizer import Tokenizer
+from stages.compute import Compute
 from stages.evaluation.documents import Document
 from stages.evaluation.likelihood import beginning
 from storage.problem import Problem
@@ -34,6 +35,11 @@ def token_rows(documents: Sequence[Document], tokenizer: Tokenizer, length: int,
             f"the text is {len(ids):,} tokens long; expected a row of {length} at least: give more text or shorter rows"
         )
     return torch.tensor(ids[: count * length]).view(count, length)
+
+
+def device_of(compute: Compute) -> str:
+    """Where models are measured."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if compute.device == "auto" else compute.device
 
 
 def batches(rows_NT: Tensor, positions: int = 4096) -> list[Tensor]:

@@ -47,7 +47,7 @@ from models.transformer.transformer import Transformer
 from stages.compute import compute_of
 from stages.evaluation.documents import held_out
 from stages.pretraining.start import exact, folder_of
-from stages.release.calibration import batches, token_rows
+from stages.release.calibration import batches, device_of, token_rows
 from stages.release.progress import progress
 from stages.stage import Config, Input, Stage
 from storage.problem import Problem
@@ -113,9 +113,11 @@ class Variant:
 
 def run(inputs: Mapping[str, Any], out: Path, config: GateConfig) -> dict[str, Any]:
     """Compare; back: the divergence of each variant. Raises Problem where one is too far."""
-    exact(compute_of(inputs.get("compute", {})))
+    compute = compute_of(inputs.get("compute", {}))
+    exact(compute)
+    device = device_of(compute)
     folder = folder_of(inputs["model"])
-    reference = load_model(folder).eval()
+    reference = load_model(folder, device=device).eval()
     documents = held_out(inputs, config.documents, config.seed)
     if documents is None:
         raise Problem("no held-out text was given to compare on; expected `held_out`, or `text` and `tokens`")
@@ -141,7 +143,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: GateConfig) -> dict[str, A
     for place, one in enumerate(found):
         progress(out, place, len(found), "variants", one.name)
         model, kinds, bits = opened(one)
-        compared = divergence(reference, states, model.eval(), batches(rows_NT))
+        compared = divergence(reference, states, model.to(device).eval(), batches(rows_NT))
         mine = sorted(_errors(reference, model, kinds), key=lambda row: -row[2])
         errors += [(one.name, *row) for row in mine]
         weights = one.path if one.path.is_file() else one.path / SINGLE

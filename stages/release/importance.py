@@ -30,7 +30,7 @@ from models.tokenizer.load import load
 from stages.compute import compute_of
 from stages.evaluation.documents import training
 from stages.pretraining.start import exact, folder_of
-from stages.release.calibration import batches, token_rows
+from stages.release.calibration import batches, device_of, token_rows
 from stages.release.progress import progress
 from stages.stage import Config, Input, Stage
 from storage.problem import Problem
@@ -74,7 +74,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportanceConfig) -> dict[
     """Measure; back: figures. Raises Problem."""
     compute = compute_of(inputs.get("compute", {}))
     exact(compute)
-    model = load_model(folder_of(inputs["model"])).eval()
+    model = load_model(folder_of(inputs["model"]), device=device_of(compute)).eval()
     rows_NT = calibration_rows(inputs, config, model.shape.context)
     pieces = batches(rows_NT)
 

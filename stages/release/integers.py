@@ -22,7 +22,7 @@ from models.quantization.layer_by_layer import Method, to_integers
 from models.tokenizer.load import load
 from stages.compute import compute_of
 from stages.pretraining.start import exact, folder_of
-from stages.release.calibration import batches
+from stages.release.calibration import batches, device_of
 from stages.release.importance import CalibrationConfig, calibration_rows
 from stages.release.progress import progress
 from stages.stage import Stage
@@ -41,9 +41,10 @@ class IntegersConfig(CalibrationConfig):
 
 def run(inputs: Mapping[str, Any], out: Path, config: IntegersConfig) -> dict[str, Any]:
     """Round and write; back: figures. Raises Problem and Unusable."""
-    exact(compute_of(inputs.get("compute", {})))
+    compute = compute_of(inputs.get("compute", {}))
+    exact(compute)
     folder = folder_of(inputs["model"])
-    model, tokenizer = load_model(folder).eval(), load(folder)
+    model, tokenizer = load_model(folder, device=device_of(compute)).eval(), load(folder)
     grid = Grid(config.bits, config.group_size)
     rows = [] if config.method == "rtn" else batches(calibration_rows(inputs, config, model.shape.context))
     codes: dict[str, Codes] = {}

@@ -1,10 +1,13 @@
 """Tokenizers in GGUF files: llama.cpp makes the same tokens of a text."""
 
+import io
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sentencepiece
 import torch
 
 from models.chat.template import template
@@ -113,18 +116,29 @@ def test_each_token_has_its_type() -> None:
     assert len(words.scores) == 640
 
 
-def test_a_tokenizer_that_changes_text_is_refused() -> None:
-    import io
-
-    import sentencepiece
-
+def foreign(**settings: Any) -> Tokenizer:
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXTS * 5), model_writer=model, model_type="bpe", vocab_size=400, byte_fallback=True,
-        character_coverage=0.99, minloglevel=2,
+        sentence_iterator=iter(TEXTS * 5), model_writer=model, vocab_size=340, byte_fallback=True, character_coverage=0.99, minloglevel=2, **settings
     )  # fmt: skip
+    return made({"tokenizer.model": model.getvalue()})
+
+
+@pytest.mark.slow
+def test_the_space_that_llama_2_puts_before_a_text_is_put_there_too(tmp_path: Path) -> None:
+    tokenizer = foreign(model_type="bpe", normalization_rule_name="identity", remove_extra_whitespaces=False)
+    found = vocabulary(tokenizer, 640)
+    assert found.add_space_prefix
+    assert found.add_bos
+    texts = hostile()
+    assert ask("tokens", model=written(tmp_path, tokenizer), texts=texts) == tokenizer.encode_batch(texts)
+
+
+def test_a_tokenizer_that_changes_text_or_does_not_merge_is_refused() -> None:
     with pytest.raises(Unusable, match="expected one that changes no text"):
-        vocabulary(made({"tokenizer.model": model.getvalue()}), 640)
+        vocabulary(foreign(model_type="bpe"), 640)
+    with pytest.raises(Unusable, match="a unigram one"):
+        vocabulary(foreign(model_type="unigram", normalization_rule_name="identity", remove_extra_whitespaces=False), 640)
 
 
 def test_a_pretokenizer_without_a_name_is_refused() -> None:
