@@ -19,6 +19,9 @@ from models.transformer.train import Row, Watcher
 FILE = ".progress.jsonl"
 PAUSE = 1.0  # seconds between two lines
 WINDOW = 20  # lines that the time left is reckoned from
+SUPERVISED = {"loss": "loss", "validation": "validation_loss"}
+REINFORCED = {"reward": "reward", "right": "accuracy", "KL": "kl"}
+"""What the line of a training says, and where it stands in a row of metrics: the loss of a policy says little."""
 TOLD_AGAIN = 500  # rows of an interrupted run that whoever follows the resumed one is told
 
 
@@ -59,7 +62,8 @@ class Progress:
         return Watcher() if rank else Watcher(self.say, self.row, lambda rows: self.again(rows, samples()))
 
     def _text(self, row: Row) -> str:
-        parts = [f"{name} {row[key]:.3f}" for name, key in (("loss", "loss"), ("validation", "validation_loss")) if key in row]
+        shown = REINFORCED if "reward" in row else SUPERVISED
+        parts = [f"{name} {row[key]:.3f}" for name, key in shown.items() if key in row]
         (begin, first, before), (end, last, after) = self._marks[0], self._marks[-1]
         if last > first:
             left = round((self.total - last) * (end - begin) / (last - first))
