@@ -8,8 +8,9 @@ In: `Work`, a request and whom to tell. Out: to that one, called in the thread t
 | Token | each token as it is chosen or put in; the last one brings the completion |
 | Exception | something broke, and nothing more is told |
 
-A step lets in one prompt at most, read by itself, with all waiting requests right behind it that share it: so those at work never wait
-for more than one prompt, and what a prompt's reading gives depends on it alone. A step's rows are computed each by itself up to what
+Before a step waiting requests are let in, as far as their prompts together are short or there is but one: so those at work never wait for
+more than AT_ONCE tokens or one prompt. Each prompt is read by itself, for all requests right behind it that share it: so what its reading
+gives depends on it alone. A step's rows are computed each by itself up to what
 models/transformer/generate.py says; so a request has the same tokens in any company.
 """
 
@@ -26,6 +27,9 @@ from models.serve.scores import PromptScores, prompt_scores
 from models.transformer.engine import Engine
 from models.transformer.request import Request, Token
 from models.transformer.transformer import Transformer
+
+AT_ONCE = 512
+"""Tokens of prompts that are read between two steps; more only of a single prompt."""
 
 Event = Token | PromptScores | Exception
 
@@ -103,10 +107,13 @@ class Batch:
         ready.set_result(None)
         while (taken := self._next(engine)) is not None:
             try:
-                self._begin(engine, taken)
+                while taken:
+                    self._begin(engine, taken.popleft())
                 events = engine.step()
             except Exception as error:  # whatever broke, who waits must hear of it, and the next request finds an engine
                 logging.getLogger(__name__).exception("a step failed")
+                with self._changed:
+                    self._waiting.extendleft(work for works in reversed(taken) for work in reversed(works))
                 try:
                     engine = Engine(self.model, self.places, self.length)
                 except Exception as fatal:
@@ -116,8 +123,8 @@ class Batch:
                 continue
             self._told(events)
 
-    def _next(self, engine: Engine) -> list[Work] | None:
-        """What begins at this step, perhaps nothing; None at the end. Waits while there is nothing to do."""
+    def _next(self, engine: Engine) -> deque[list[Work]] | None:
+        """What begins at this step, by prompt, perhaps nothing; None at the end. Waits while there is nothing to do."""
         with self._changed:
             while True:
                 self._drop(engine)
@@ -126,11 +133,18 @@ class Batch:
                 if self._waiting or self._working:
                     break
                 self._changed.wait()
-            taken: list[Work] = []
-            while self._waiting and len(self._working) + len(taken) < self.places:
-                if taken and self._waiting[0].request.prompt != taken[0].request.prompt:
+            taken: deque[list[Work]] = deque()
+            free, room = self.places - len(self._working), AT_ONCE
+            while self._waiting and free:
+                prompt = self._waiting[0].request.prompt
+                if taken and prompt == taken[-1][0].request.prompt:
+                    taken[-1].append(self._waiting.popleft())
+                elif not taken or len(prompt) <= room:
+                    taken.append([self._waiting.popleft()])
+                    room -= len(prompt)
+                else:
                     break
-                taken.append(self._waiting.popleft())
+                free -= 1
             return taken
 
     def _drop(self, engine: Engine) -> None:
@@ -141,9 +155,10 @@ class Batch:
                 del self._working[ticket]
             self._cancelled.clear()
 
-    def _begin(self, engine: Engine, taken: list[Work]) -> None:
+    def _begin(self, engine: Engine, works: list[Work]) -> None:
+        """They share a prompt."""
         read: dict[int, PromptScores] = {}
-        for work in taken:
+        for work in works:
             try:
                 if work.score is not None:
                     if work.score not in read:
@@ -155,6 +170,7 @@ class Batch:
                         self._working[ticket] = work
             except Exception as error:
                 work.tell(error)
+        engine.admit()
 
     def _told(self, events: list[Token]) -> None:
         for event in events:

@@ -93,6 +93,12 @@ class Engine:
             with torch.inference_mode():
                 self._leave(place)
 
+    def admit(self) -> None:
+        """Waiting requests take the free places and their prompts are read, as at the beginning of each step. Whoever adds and admits one
+        prompt after the other has each read by itself: what is computed of it depends on no other."""
+        with torch.inference_mode():
+            self._admit()
+
     def step(self) -> list[Token]:
         """One token for each row at work, after waiting requests were let in where there is a place."""
         with torch.inference_mode():
