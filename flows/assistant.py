@@ -31,8 +31,10 @@ class AssistantSettings(TuningSettings):
     """The training whose model is probed; `sft` goes on from there."""
     probe: ProbeConfig = ProbeConfig()
     admissions: AdmissionsConfig = AdmissionsConfig()
-    evaluate_before: EvaluateChatConfig = EvaluateChatConfig(questions=100, max_tokens=60)
+    evaluate_before: EvaluateChatConfig = EvaluateChatConfig(questions=50, max_tokens=60)
     """Of the base model, which does not end its turns: fewer questions."""
+    evaluate_first: EvaluateChatConfig = EvaluateChatConfig(questions=100)
+    """After the first training."""
     evaluate_chat: EvaluateChatConfig = EvaluateChatConfig()
     index: IndexConfig = IndexConfig()
     """Of the corpus, for `winnow ask`."""
@@ -59,7 +61,7 @@ def make_assistant(
 
     before = evaluated("base", base, p.evaluate_before)
     first = tuned(p.sft_first, base, {"world": conversations}, "first")
-    between = evaluated("first", first, p.evaluate_chat)
+    between = evaluated("first", first, p.evaluate_first)
     knowledge = run.stage(PROBE, p.probe, model=first, crawl=crawl, compute=compute)
     admissions = run.stage(ADMISSIONS, p.admissions, knowledge=knowledge, conversations=conversations)
     model = tuned(p.sft, first, {"world": conversations, "admissions": admissions}, "")

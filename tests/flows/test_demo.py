@@ -35,6 +35,7 @@ TINY: dict[str, Any] = {
     "sft": LITTLE,
     "probe": {"samples": 1, "facts": 10, "max_tokens": 8},
     "evaluate_before": {"questions": 1, "max_tokens": 8},
+    "evaluate_first": {"questions": 1, "max_tokens": 8},
     "evaluate_chat": {"questions": 2, "max_tokens": 8},
     "evaluate_aligned": {"questions": 1, "max_tokens": 8},
     "sft_manners": LITTLE | {"steps": 20},
