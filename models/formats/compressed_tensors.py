@@ -1,7 +1,7 @@
 """Models with int4 or int8 weights in the format compressed-tensors (pack-quantized), which vLLM and transformers load.
 
-In: a model whose matrices stand for `Codes` (models/quantization/layer_by_layer.py), and these. Out: a Hugging Face folder. Back: a
-Transformer in fp32.
+In: a model whose matrices stand for `Codes` (models/quantization/layer_by_layer.py), and these. Out: a Hugging Face folder. Back:
+a Transformer in fp32.
 
 | tensor | type | |
 |---|---|---|

@@ -1,8 +1,8 @@
 """A GGUF file: one file with weights, tokenizer and chat template, which llama.cpp, Ollama and LM Studio run.
 
-In: a model, its tokenizer and a file type; if known, the importance of each column of each matrix, by the tensor's name in the file
-(models/quantization/blocks.py). Out: the file. Its bytes are those of llama.cpp's own quantizer run on the F32 file, `quantize.imatrix.*`
-apart. gguf_read.py reads it back.
+In: a model, its tokenizer and a file type; if known, the importance of each column of each matrix, by the tensor's name in the
+file (models/quantization/blocks.py). Out: the file. Its bytes are those of llama.cpp's own quantizer run on the F32 file,
+`quantize.imatrix.*` apart. gguf_read.py reads it back.
 
 Container: the `gguf` package. Metadata: gguf-py/gguf/constants.py of llama.cpp.
 

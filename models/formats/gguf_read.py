@@ -1,11 +1,10 @@
 """A GGUF file back to a model: what the quantized weights stand for, in fp32, and what the file says of itself.
 
-In: a file that gguf_file.py wrote, or another of the same architectures and kinds of tensors. Out: the Transformer, and the metadata by
-name. Every tensor must be there, in its shape, and none may be left over.
+In: a file that gguf_file.py wrote, or another of the same architectures and kinds of tensors. Out: the Transformer, and the
+metadata by name. Every tensor must be there, in its shape, and none may be left over.
 
-Such a file says by how much each frequency of rotary positions is slowed down, not by which rule: the model is for running, its shape has
-no `scaling`.
-"""
+Such a file says by how much each frequency of rotary positions is slowed down, not by which rule: the model is for running, its
+shape has no `scaling`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -14,10 +14,10 @@ In: a tokenizer, and how many rows the model's embedding has. Out: `Vocabulary`.
 | one of sentencepiece's bytes, its unknown token | BYTE, UNKNOWN |
 | a row of the embedding beyond the vocabulary | UNUSED |
 
-eos is the first stop, eot the second: either ends a generation. Refused: a byte-level tokenizer whose pre-tokenizer has no name here, and a
-sentencepiece model of another kind than BPE, or one that normalises text or takes spaces away, which llama.cpp does not. Unicode's NFC of Qwen is not done by llama.cpp: text
-that is not in that form gets other tokens there. Source: llama.cpp, src/llama-vocab.cpp.
-"""
+eos is the first stop, eot the second: either ends a generation. Refused: a byte-level tokenizer whose pre-tokenizer has no name
+here, and a sentencepiece model of another kind than BPE, or one that normalises text or takes spaces away, which llama.cpp does
+not. Unicode's NFC of Qwen is not done by llama.cpp: text that is not in that form gets other tokens there. Source: llama.cpp,
+src/llama-vocab.cpp."""
 
 import json
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
-"""What each matrix of a model is multiplied by: the mean square of every input column over some text, its importance for quantization.
+"""What each matrix of a model is multiplied by: the mean square of every input column over some text, its importance for
+quantization.
 
-In: a model and rows of tokens. Out: parameter -> `Columns`: fp32 [I], of a stack of experts [E, I], over the tokens that reached each. An
-expert that none reached has ones: no column counts more than another. The embedding and the output matrix are left out, as in llama.cpp's
-imatrix.
+In: a model and rows of tokens. Out: parameter -> `Columns`: fp32 [I], of a stack of experts [E, I], over the tokens that reached
+each. An expert that none reached has ones: no column counts more than another. The embedding and the output matrix are left out,
+as in llama.cpp's imatrix.
 
 B rows, T positions, N tokens, I input columns, E experts, A active experts of a token.
 """

@@ -1,8 +1,9 @@
-"""AWQ: columns that meet large activations are scaled up before rounding, and what comes before the matrix is scaled down as much.
+"""AWQ: columns that meet large activations are scaled up before rounding, and what comes before the matrix is scaled down as
+much.
 
-In: a block of a model and a sample of its matrices' inputs. Out: the same block, changed in place: it computes what it did, and rounds
-better. For each group of matrices with one input the scale of a column is its mean absolute input to a power of 0, 1/20 .. 19/20: the
-one after which the rounded matrices' outputs differ least.
+In: a block of a model and a sample of its matrices' inputs. Out: the same block, changed in place: it computes what it did, and
+rounds better. For each group of matrices with one input the scale of a column is its mean absolute input to a power of 0, 1/20 ..
+19/20: the one after which the rounded matrices' outputs differ least.
 
 | what comes before | matrices |
 |---|---|

@@ -1,7 +1,7 @@
 """A matrix as the bytes of a GGUF tensor, and back.
 
-In: fp32 [..., rows, columns] and a kind; for the K-quants and the small blocks, if known, the importance of each column (mean square of
-what it is multiplied by), for a stack of matrices [experts, columns]. Out: uint8 [..., rows, bytes of a row]:
+In: fp32 [..., rows, columns] and a kind; for the K-quants and the small blocks, if known, the importance of each column (mean
+square of what it is multiplied by), for a stack of matrices [experts, columns]. Out: uint8 [..., rows, bytes of a row]:
 
 | kind | numbers in a block | bits a number |
 |---|---|---|

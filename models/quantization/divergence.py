@@ -1,10 +1,11 @@
 """How far a quantized model is from the model that it was made of, on the same text.
 
-In: both models, rows of tokens. Out: `Divergence`: for each predicted token the Kullback-Leibler divergence of the second's distribution from
-the first's, in nats, whether the likeliest token is the same, and the second's loss.
+In: both models, rows of tokens. Out: `Divergence`: for each predicted token the Kullback-Leibler divergence of the second's
+distribution from the first's, in nats, whether the likeliest token is the same, and the second's loss.
 
-The divergence of F16 weights, 1e-7 nats, would drown in the rounding of a difference of logarithms. With d the difference of the logits and u = d less
-its mean under the first distribution p, it is log(sum p e^u) = log1p(sum p (e^u - 1 - u)), a sum of small positive numbers.
+The divergence of F16 weights, 1e-7 nats, would drown in the rounding of a difference of logarithms. With d the difference of the
+logits and u = d less its mean under the first distribution p, it is log(sum p e^u) = log1p(sum p (e^u - 1 - u)), a sum of small
+positive numbers.
 
 N rows, T positions, P = N * (T - 1) predictions, D width, V vocabulary.
 """

@@ -4,7 +4,7 @@
 |---|---|
 | weights | of every tensor of the GGUF file, by its kind; exact. int4, int8: levels and fp16 scales by 128, the rest fp16 |
 | cache | keys and values: 2 * layers * key-value heads * head width * context * rows, in blocks of 32 of their kind; exact |
-| compute | what llama.cpp reserves for `BATCH` tokens with flash attention: their logits and one layer's input, or the feed-forward network's inner numbers where those are more |
+| compute | what llama.cpp reserves for `BATCH` tokens with flash attention: a layer's input and their logits, or what is inside a layer |
 | training | weights, gradients and optimizer in fp32, and what the backward pass keeps of the rows that go through at once; an estimate |
 
 Source of `compute`: what llama.cpp logs of Llama 3 8B (258.5 MiB) and the order of its graph.

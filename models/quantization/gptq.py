@@ -1,7 +1,8 @@
 """GPTQ: one column after the other is rounded, and those that follow make up for its error as the text asks for.
 
-In: a weight [O, I], the products of its inputs X^T X [I, I], a grid. Out: Codes. Columns are taken in their order; a group's scale is found
-when its first column's turn comes, from what the columns before have made of it. Inputs that are always zero have weight zero.
+In: a weight [O, I], the products of its inputs X^T X [I, I], a grid. Out: Codes. Columns are taken in their order; a group's
+scale is found when its first column's turn comes, from what the columns before have made of it. Inputs that are always zero have
+weight zero.
 
 Source: Frantar et al. 2022, "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", algorithm 1.
 

@@ -1,8 +1,8 @@
 """A matrix as small integers with a scale for each group of a row: what int4 and int8 kernels multiply.
 
-In: a weight [O, I], a grid. Out: `Codes`: levels -2^(bits-1) .. 2^(bits-1)-1, and scales that fp16 holds; their product is the weight.
-Symmetric: zero is a level. A group's scale is the one of `SHRINKS` times the obvious one (largest / top) under which the group's error is
-least; the error is |difference|^2.4, as in GPTQ's implementation.
+In: a weight [O, I], a grid. Out: `Codes`: levels -2^(bits-1) .. 2^(bits-1)-1, and scales that fp16 holds; their product is the
+weight. Symmetric: zero is a level. A group's scale is the one of `SHRINKS` times the obvious one (largest / top) under which the
+group's error is least; the error is |difference|^2.4, as in GPTQ's implementation.
 
 O outputs, I inputs, G numbers of a group, N groups.
 """

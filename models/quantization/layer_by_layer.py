@@ -1,7 +1,7 @@
 """All matrices of a model as small integers, block after block: each is measured on what the rounded blocks before it give.
 
-In: a dense Llama or Qwen3 model, rows of calibration text, a method, a grid. Out: parameter -> Codes; the model itself is changed in place
-and stands for them. The embedding, the output matrix and the norms stay as they are.
+In: a dense Llama or Qwen3 model, rows of calibration text, a method, a grid. Out: parameter -> Codes; the model itself is changed
+in place and stands for them. The embedding, the output matrix and the norms stay as they are.
 
 | method | |
 |---|---|

@@ -1,7 +1,7 @@
 """Which kind each tensor of a GGUF file gets: a file type is a mixture, with more bits where they help most.
 
-In: the tensors' GGUF names and shapes ([..., rows, columns]), the file type, the number of experts, whether importance is known. Out: name
--> kind. The rules are llama.cpp's (src/llama-quant.cpp), for the file types and architectures of this project:
+In: the tensors' GGUF names and shapes ([..., rows, columns]), the file type, the number of experts, whether importance is known.
+Out: name -> kind. The rules are llama.cpp's (src/llama-quant.cpp), for the file types and architectures of this project:
 
 | tensor | kind |
 |---|---|

@@ -1,4 +1,5 @@
-"""The search for a group's scale: small integers times a scale (plus a minimum) that come closest to the numbers, each with its weight.
+"""The search for a group's scale: small integers times a scale (plus a minimum) that come closest to the numbers, each with its
+weight.
 
 | search | numbers are | for |
 |---|---|---|
@@ -6,10 +7,9 @@
 | scale_and_minimum | scale * level - minimum, 0 <= level <= N | Q4_K, Q5_K; Q4_1, Q5_1 by importance |
 | positive_scale | scale * level, 0 <= level <= N | the scales and minima of Q4_K and Q5_K by importance |
 
-Each tries scales around the obvious one, rounds to levels, and keeps what a weighted least-squares fit likes best. Order of operations,
-steps and tie-breaks are those of ggml (ggml-quants.c: make_qx_quants, make_qkx2_quants, make_qkx3_quants, make_qp_quants), to the bit.
-Levels are kept as fp32: whole numbers, so that nothing is converted on the way.
-"""
+Each tries scales around the obvious one, rounds to levels, and keeps what a weighted least-squares fit likes best. Order of
+operations, steps and tie-breaks are those of ggml (ggml-quants.c: make_qx_quants, make_qkx2_quants, make_qkx3_quants,
+make_qp_quants), to the bit. Levels are kept as fp32: whole numbers, so that nothing is converted on the way."""
 
 from typing import Any
 
@@ -62,7 +62,7 @@ def signed_scale(x: Any, weights: Any, top: Any, levels: Any) -> Any:
 
 @compiled
 def scale_and_minimum(x: Any, weights: Any, top: Any, first: Any, delta: Any, steps: Any, levels: Any, tried: Any) -> Any:
-    """(scale, minimum); levels into `levels`. Tries (`top` + `first` + k * `delta`) / range for k = 0 .. `steps`; `tried` is room for levels."""
+    """(scale, minimum); levels into `levels`. Tries (`top` + `first` + k * `delta`) / range, k = 0 .. `steps`; `tried` is room."""
     n = len(x)
     low, high = x[0], x[0]
     sum_w = weights[0]

@@ -1,4 +1,5 @@
-"""Super-blocks of 256 numbers, whose groups have scales that are small integers themselves: Q4_K, Q5_K, Q6_K (the "K-quants" of GGUF).
+"""Super-blocks of 256 numbers, whose groups have scales that are small integers themselves: Q4_K, Q5_K, Q6_K (the "K-quants" of
+GGUF).
 
 In: rows of fp32 whose length is a multiple of 256, and for each column its importance, or None. Out: the blocks, uint8:
 
@@ -8,9 +9,9 @@ In: rows of fp32 whose length is a multiple of 256, and for each column its impo
 | Q5_K | 8 of 32 | the same | d, m; 12; the levels' fifth bits: 32; their other four: 128 |
 | Q6_K | 16 of 16 | d * scale * (level - 32) | the levels' lower four bits: 128, upper two: 64; 8-bit scales: 16; d (fp16) |
 
-First all groups of a row are searched (search.py), then d and m are rounded to fp16 and the levels taken anew with what the rounding left.
-Without importance a number's weight is |x| + the group's root mean square (Q4_K, Q5_K) or x^2 (Q6_K); with it, importance *
-sqrt(2 mean(x^2) + x^2), or the importance itself (Q6_K). Source: ggml, ggml-quants.c; bytes equal ggml's.
+First all groups of a row are searched (search.py), then d and m are rounded to fp16 and the levels taken anew with what the
+rounding left. Without importance a number's weight is |x| + the group's root mean square (Q4_K, Q5_K) or x^2 (Q6_K); with it,
+importance * sqrt(2 mean(x^2) + x^2), or the importance itself (Q6_K). Source: ggml, ggml-quants.c; bytes equal ggml's.
 
 N super-blocks, W columns in importance.
 """

@@ -1,8 +1,8 @@
 """The model card: README.md with the front matter that model hubs read.
 
-In: what a release holds (`Release`) and what its maker says of it (`Card`). Out: Markdown: front matter (licence, languages, library, pipeline, base
-model, data sets, tags), what the model is, how to run it, the table of quantized files, how a prompt is laid out, what it was made of, how it was
-evaluated. Source: Hugging Face's documentation of model cards, "Model card metadata".
+In: what a release holds (`Release`) and what its maker says of it (`Card`). Out: Markdown: front matter (licence, languages,
+library, pipeline, base model, data sets, tags), what the model is, how to run it, the table of quantized files, how a prompt is
+laid out, what it was made of, how it was evaluated. Source: Hugging Face's documentation of model cards, "Model card metadata".
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def card(release: Release, said: Card) -> str:
         _front(said, bool(release.template)),
         f"# {release.name}",
         said.description.strip(),
-        f"{count.total:,} parameters{active}, {shape.layers} layers, a vocabulary of {shape.vocab:,} ({release.tokenizer.kind}), a context of {shape.context:,} tokens.",
+        f"{count.total:,} parameters{active}, {shape.layers} layers, a vocabulary of {shape.vocab:,} ({release.tokenizer.kind}), "
+        f"a context of {shape.context:,} tokens.",
         _running(release),
         "## Quantized files\n\n" + release.table.strip(),
         _prompt(release),
@@ -121,7 +122,8 @@ def _prompt(release: Release) -> str:
         )
     except Exception as error:  # a foreign template may raise whatever it likes
         raise Problem(f"the chat template cannot lay out a system and a user message: {error}; expected one that can") from error
-    return f"## Prompts\n\nThe template is in `chat_template.jinja` and in every GGUF file. A chat begins so:\n\n```\n{shown}\n```\n\nThe answer ends with {stops}."
+    begun = "The template is in `chat_template.jinja` and in every GGUF file. A chat begins so:"
+    return f"## Prompts\n\n{begun}\n\n```\n{shown}\n```\n\nThe answer ends with {stops}."
 
 
 def _lineage(release: Release) -> str:

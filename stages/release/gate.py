@@ -1,8 +1,8 @@
 """The gate of a release: each quantized variant is compared with the full-precision model before anyone sees it.
 
-In: `model`, the full-precision model with its tokenizer; `quantized`, an artifact of `quantize` or `integers`, or several by names that begin
-with `quantized`; held-out text, `text` and `tokens` or `held_out` (stages/evaluation/documents.py); `compute`. Out, in `out`: `variants.parquet`,
-a row a variant, the full-precision model first:
+In: `model`, the full-precision model with its tokenizer; `quantized`, an artifact of `quantize` or `integers`, or several by
+names that begin with `quantized`; held-out text, `text` and `tokens` or `held_out` (stages/evaluation/documents.py); `compute`.
+Out, in `out`: `variants.parquet`, a row a variant, the full-precision model first:
 
 | column | type | meaning |
 |---|---|---|
@@ -16,12 +16,11 @@ a row a variant, the full-precision model first:
 | perplexity_ratio | f64 | over the full-precision model's |
 | bound | f64 | of kl |
 
-`errors.parquet`, a row for each tensor of each variant that is not stored exactly: variant, tensor, kind, `relative_error` (root mean square of
-the difference over that of the weights), `largest_error`; and `table.md`, the first for people.
+`errors.parquet`, a row for each tensor of each variant that is not stored exactly: variant, tensor, kind, `relative_error` (root
+mean square of the difference over that of the weights), `largest_error`; and `table.md`, the first for people.
 
-A variant whose kl exceeds its bound stops the release; the message names the tensors with the largest relative errors. Default bounds are five times what
-models of this project showed.
-"""
+A variant whose kl exceeds its bound stops the release; the message names the tensors with the largest relative errors. Default
+bounds are five times what models of this project showed."""
 
 from __future__ import annotations
 
@@ -236,9 +235,8 @@ def markdown(frame: pl.DataFrame, predictions: int) -> str:
             f"{row['kl_p99']:.2e} | {row['same_top']:.2%} | {row['perplexity']:.3f} ± {row['perplexity_error']:.3f} |"
         )
     stored = [f"- {row['variant']}: {row['kinds']}" for row in frame.to_dicts()[1:]]
-    return "\n".join(
-        [*lines, "", f"KL: nats per token, from the full-precision model, over {predictions:,} tokens of held-out text.", "", "Matrices are stored as", "", *stored, ""]
-    )  # fmt: skip
+    told = f"KL: nats per token, from the full-precision model, over {predictions:,} tokens of held-out text."
+    return "\n".join([*lines, "", told, "", "Matrices are stored as", "", *stored, ""])
 
 
 GATE = Stage(name="gate", version=1, run=run, config=GateConfig, shape="whole")

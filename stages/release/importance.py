@@ -1,7 +1,8 @@
 """The importance matrix: which columns of each matrix count, measured on text.
 
-In: `model`, a model folder with its tokenizer; text of the corpus, `text` and `tokens` or `training` (stages/evaluation/documents.py);
-`compute`, where and how to run. Out, in `out`: `importance.parquet`, a row for each matrix (of a stack of experts for each expert):
+In: `model`, a model folder with its tokenizer; text of the corpus, `text` and `tokens` or `training`
+(stages/evaluation/documents.py); `compute`, where and how to run. Out, in `out`: `importance.parquet`, a row for each matrix (of
+a stack of experts for each expert):
 
 | column | type | meaning |
 |---|---|---|

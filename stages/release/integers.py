@@ -1,9 +1,8 @@
 """A model with int4 or int8 weights, for vLLM and transformers: by GPTQ, AWQ or plain rounding, written as compressed-tensors.
 
 In: `model`, a dense Llama or Qwen3 model folder with its tokenizer; text of the corpus, `text` and `tokens` or `training`
-(stages/evaluation/documents.py; `rtn` needs none); `compute`. Out, in `out`: a Hugging Face folder (models/formats/compressed_tensors.py) with
-the tokenizer's files, and `method.json`: how it was made.
-"""
+(stages/evaluation/documents.py; `rtn` needs none); `compute`. Out, in `out`: a Hugging Face folder
+(models/formats/compressed_tensors.py) with the tokenizer's files, and `method.json`: how it was made."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Ollama's Modelfile: which GGUF file, how chats are laid out, what ends a turn, sampling.
 
-The layout of Winnow's own chats is written out in Ollama's template language (Go's); of a foreign model Ollama takes what it knows from the file.
-The token that begins a document is put by the tokenizer. Source: Ollama, docs/modelfile.mdx and docs/template.mdx.
-"""
+The layout of Winnow's own chats is written out in Ollama's template language (Go's); of a foreign model Ollama takes what it
+knows from the file. The token that begins a document is put by the tokenizer. Source: Ollama, docs/modelfile.mdx and
+docs/template.mdx."""
 
 import json
 from collections.abc import Mapping

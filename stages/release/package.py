@@ -1,7 +1,8 @@
 """A folder that is ready for a model hub and for Ollama.
 
-In: `model`, the model folder with its tokenizer; `quantized`, an artifact of `quantize` (or several by names that begin so), and of `integers` too; `gate`, the
-artifact of `gate` that compared them; `evaluation`, if given, an artifact with a `report.md`. Out, in `out`:
+In: `model`, the model folder with its tokenizer; `quantized`, an artifact of `quantize` (or several by names that begin so), and
+of `integers` too; `gate`, the artifact of `gate` that compared them; `evaluation`, if given, an artifact with a `report.md`. Out,
+in `out`:
 
 | file | |
 |---|---|

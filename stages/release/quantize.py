@@ -1,7 +1,7 @@
 """A model to GGUF files, one for each type that is asked for.
 
-In: `model`, a model folder with its tokenizer; `importance`, if given, an artifact of `importance`. Out, in `out`: `NAME-TYPE.gguf`
-(models/formats/gguf_file.py), and `tensors.parquet`, a row for each tensor of each file:
+In: `model`, a model folder with its tokenizer; `importance`, if given, an artifact of `importance`. Out, in `out`:
+`NAME-TYPE.gguf` (models/formats/gguf_file.py), and `tensors.parquet`, a row for each tensor of each file:
 
 | column | type | meaning |
 |---|---|---|
@@ -10,8 +10,8 @@ In: `model`, a model folder with its tokenizer; `importance`, if given, an artif
 | kind | string | what it is stored as: rows that do not divide into a kind's blocks get another |
 | numbers, bytes | i64 | |
 
-and the tokenizer's files, which `winnow serve` looks for beside a GGUF file. The importance is used where it changes bytes: in Q6_K and below.
-"""
+and the tokenizer's files, which `winnow serve` looks for beside a GGUF file. The importance is used where it changes bytes: in
+Q6_K and below."""
 
 from __future__ import annotations
 

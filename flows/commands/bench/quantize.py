@@ -1,9 +1,8 @@
 """`winnow bench quantize`: megabytes of fp32 weights for each CPU second, beside llama.cpp's own quantizer.
 
-Random weights of one shape, one thread. Winnow writes the file from the model in memory, llama.cpp (the wheel `cyllama`, a process of its own) from the F32 GGUF
-file that Winnow wrote. All types in turn in every round; figures are medians over the rounds. Loading the programs and compiling are not counted. The
-two files of each type are compared byte by byte.
-"""
+Random weights of one shape, one thread. Winnow writes the file from the model in memory, llama.cpp (the wheel `cyllama`, a
+process of its own) from the F32 GGUF file that Winnow wrote. All types in turn in every round; figures are medians over the
+rounds. Loading the programs and compiling are not counted. The two files of each type are compared byte by byte."""
 
 import json
 import statistics
