@@ -56,7 +56,7 @@ DRAWN: dict[str, pl.DataType] = {
     **{name: METRICS[name] for name in ("step", "tokens", "loss", "lr", "grad_norm", "tokens_per_second")},
     "reward": pl.Float64(),  # of all that was drawn in the round, as are the following
     "accuracy": pl.Float64(),  # share of right answers: the reward `answer`
-    "kl": pl.Float64(),  # nats per answer, k3
+    "kl": pl.Float64(),  # nats per answer, k3; of one answer to each prompt where the divergence is no part of the loss
     "entropy": pl.Float64(),  # nats per token
     "length": pl.Float64(),  # tokens
     "finished": pl.Float64(),  # share that ended their turn
@@ -198,8 +198,8 @@ class Told:
     rollouts: float = 0.0
     figures: Row = field(default_factory=dict)
 
-    def round(self, answers: Sequence[Rewarded], reference: Sequence[Tensor], world: World) -> None:
-        """`reference`: log-probabilities of each answer's tokens under the reference."""
+    def round(self, answers: Sequence[Rewarded], reference: Mapping[int, Tensor], world: World) -> None:
+        """`reference`: place of an answer -> log-probabilities of its tokens under the reference; of one answer at least."""
         drawn = [torch.tensor(one.rollout.completion.logprobs) for one in answers]
         sums = {
             "answers": float(len(answers)),
@@ -207,17 +207,19 @@ class Told:
             "reward": sum(one.reward for one in answers),
             "finished": float(sum(one.rollout.finished for one in answers)),
             "entropy": -float(sum(one.double().sum() for one in drawn)),
-            "kl": float(sum(k3(one, other.cpu()).double().sum() for one, other in zip(drawn, reference, strict=True))),
+            "kl": float(sum(k3(drawn[place], values).double().sum() for place, values in reference.items())),
+            "compared": float(len(reference)),
             "accuracy": sum(one.rewards.get("answer", 0.0) for one in answers),
         }
         for name in answers[0].rewards:
             sums[f"reward_{name}"] = sum(one.rewards[name] for one in answers)
         values = world.total(torch.tensor(list(sums.values()), dtype=torch.float64, device=world.device)).tolist()
         total = dict(zip(sums, values, strict=True))
-        count, tokens = total.pop("answers"), total.pop("tokens")
+        count, tokens, compared = (total.pop(name) for name in ("answers", "tokens", "compared"))
         self.rollouts += count
         self.figures = {name: value / count for name, value in total.items()}
-        self.figures |= {"entropy": total["entropy"] / tokens, "length": tokens / count, "rollouts": self.rollouts}
+        self.figures |= {"kl": total["kl"] / compared, "entropy": total["entropy"] / tokens}
+        self.figures |= {"length": tokens / count, "rollouts": self.rollouts}
         if "answer" not in answers[0].rewards:
             del self.figures["accuracy"]
 

@@ -25,7 +25,7 @@ from models.transformer.transformer import Transformer
 from models.transformer.world import World, joined
 from stages.alignment.drawing import DRAWN, Journal, Rewarded, Source, Told, ends, rewarded
 from stages.alignment.grpo import GRPO_METRICS, GrpoConfig
-from stages.alignment.policy import Opened, closed, cut, logprobs, opened, share_of, spread
+from stages.alignment.policy import Opened, closed, cut, logprobs, opened, share_of, spread, under_reference
 from stages.alignment.rewards import reward_functions
 from stages.alignment.rollout import roll
 from stages.compute import Compute
@@ -63,7 +63,8 @@ class Learnt:
     length: int
     """Tokens that count in the mean: none of a masked answer."""
     group: int
-    reference: Tensor
+    reference: Tensor | None
+    """Log-probabilities under the first model, where the divergence is part of the loss."""
     old: Tensor | None = None
     """Log-probabilities before the first update on it; None: there is but one update."""
 
@@ -80,7 +81,7 @@ class Piece:
     drawn: Tensor
     """[A, T], as are old and reference."""
     old: Tensor | None
-    reference: Tensor
+    reference: Tensor | None
     advantages: Tensor
     """[A, 1]"""
     weights: Tensor
@@ -140,17 +141,20 @@ class Grpo:
             if len(groups) >= wanted:
                 break
         given = [Answer(one.rollout.prompt.tokens, one.rollout.completion.tokens) for one in every]
-        with self.policy.reference() as model:
-            reference = logprobs(model, given, config.temperature, self.micro)
+        # As a figure one answer to each prompt is enough: a forward pass over all is a fifth of a step.
+        places = range(0, len(every), 1 if config.kl_weight else config.samples)
+        reference = under_reference(self.policy, given, places, config.temperature, self.micro)
         self.told.round(every, reference, self.world)
         shares = torch.tensor([telling, len(every) / config.samples], dtype=torch.float64, device=self.world.device)
         hits, all_groups = self.world.total(shares).tolist()
         self.told.figures["informative"] = hits / all_groups
-        learnt = [self._learnt(every[at], group, reference[at]) for group, places in enumerate(groups[:wanted]) for at in places]
+        learnt = [
+            self._learnt(every[at], group, reference.get(at)) for group, places in enumerate(groups[:wanted]) for at in places
+        ]
         self.journal.round(step, every)
         return self._with_old(learnt)
 
-    def _learnt(self, one: Rewarded, group: int, reference: Tensor) -> Learnt:
+    def _learnt(self, one: Rewarded, group: int, reference: Tensor | None) -> Learnt:
         done = one.rollout.completion
         masked = self.config.truncated == "masked" and not one.rollout.finished
         one.used = not masked
@@ -185,8 +189,8 @@ class Grpo:
                 Piece(
                     batch,
                     spread([one.drawn for one in some], batch),
-                    None if some[0].old is None else spread([one.old for one in some if one.old is not None], batch),
-                    spread([one.reference for one in some], batch),
+                    _spread([one.old for one in some], batch),
+                    _spread([one.reference for one in some] if config.kl_weight else [None], batch),
                     torch.tensor([[one.advantage] for one in some], device=device),
                     (own * tokens * (0.0 if idle else 1.0))[:, None].to(device),
                     tokens / places_all,
@@ -200,8 +204,7 @@ class Grpo:
         hidden = model.hidden(batch.tokens)
         now = token_logprobs(hidden, model.output_weight, batch.targets, config.temperature)
         old = now.detach() if piece.old is None else piece.old
-        reference = piece.reference if config.kl_weight else None
-        losses, clipped = grpo_losses(now, old, piece.advantages, config.clip_low, config.high, reference, config.kl_weight)
+        losses, clipped = grpo_losses(now, old, piece.advantages, config.clip_low, config.high, piece.reference, config.kl_weight)
         said = batch.targets != IGNORED
         count = said.sum()
         measures = {"clip_fraction": ((clipped & said).sum(), count), "gap": (((old - piece.drawn).abs() * said).sum(), count)}
@@ -224,3 +227,9 @@ class Grpo:
         self.source.place, self.draws = state["place"], state["draws"]
         self.told.restore(state["told"])
         self.round = [Learnt(**one) for one in state["round"]]
+
+
+def _spread(values: Sequence[Tensor | None], batch: Answers) -> Tensor | None:
+    """None where there is none of any."""
+    there = [one for one in values if one is not None]
+    return spread(there, batch) if there else None

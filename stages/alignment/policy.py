@@ -126,6 +126,14 @@ def logprobs(model: Transformer, given: Sequence[Answer], temperature: float, mo
     return found
 
 
+def under_reference(
+    policy: Opened, given: Sequence[Answer], places: Sequence[int], temperature: float, most: int
+) -> dict[int, Tensor]:
+    """Place -> log-probabilities of that answer's tokens under the model that training began with."""
+    with policy.reference() as model:
+        return dict(zip(places, logprobs(model, [given[place] for place in places], temperature, most), strict=True))
+
+
 def spread(values: Sequence[Tensor], batch: Answers) -> Tensor:
     """[A, T]: values of each answer's tokens where the batch predicts them, 0 elsewhere."""
     out = torch.zeros(batch.targets.shape, dtype=torch.float32, device=batch.targets.device)

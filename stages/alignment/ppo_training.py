@@ -22,7 +22,7 @@ from models.transformer.train import Loss, Row
 from models.transformer.world import World, joined
 from stages.alignment.drawing import DRAWN, Journal, Rewarded, Source, Told, ends
 from stages.alignment.judge import known
-from stages.alignment.policy import Opened, closed, logprobs, opened, share_of
+from stages.alignment.policy import Opened, closed, logprobs, opened, share_of, under_reference
 from stages.alignment.ppo import PPO_METRICS, PpoConfig
 from stages.alignment.ppo_round import Learnt, Piece, critic_values, earnings, estimated, pieces
 from stages.alignment.ppo_watch import Hacked, best, complaint
@@ -136,18 +136,17 @@ class Ppo:
         given = [Answer(one.prompt.tokens, one.completion.tokens) for one in rollouts]
         scores = score(self.reward, given)
         old = logprobs(model, given, config.temperature, self.micro)
-        with self.policy.reference() as first:
-            reference = logprobs(first, given, config.temperature, self.micro)
+        reference = under_reference(self.policy, given, range(len(given)), config.temperature, self.micro)
         every = [self._rewarded(one, value) for one, value in zip(rollouts, scores, strict=True)]
         mean, deviation = self._normal(scores)
         value = critic_values(self.critic, given, self.micro)
         earned = [
             earnings((one.reward - mean) / deviation - config.unfinished * (not one.rollout.finished), now, first, self.kl_weight)
-            for one, now, first in zip(every, old, reference, strict=True)
+            for one, now, first in zip(every, old, reference.values(), strict=True)
         ]
         self.round = estimated(every, old, value, earned, config)
         self.told.round(every, reference, self.world)
-        self._tell([float(k1(one, other).double().sum()) for one, other in zip(old, reference, strict=True)])
+        self._tell([float(k1(one, other).double().sum()) for one, other in zip(old, reference.values(), strict=True)])
         self.journal.round(step, every)
         if wrong := complaint(self.rounds, config):
             raise Hacked(f"step {step}: {wrong}. Raise kl_weight or set kl_target, lower the rate, or take fewer steps")

@@ -17,7 +17,7 @@ from models.transformer.train import Loss, Row
 from models.transformer.transformer import Transformer
 from models.transformer.world import World, joined
 from stages.alignment.drawing import DRAWN, Journal, Rewarded, Source, Told, ends, rewarded
-from stages.alignment.policy import Opened, closed, cut, logprobs, opened, share_of
+from stages.alignment.policy import Opened, closed, cut, opened, share_of, under_reference
 from stages.alignment.rejection import REJECTION_METRICS, RejectionConfig
 from stages.alignment.rewards import reward_functions
 from stages.alignment.rollout import roll
@@ -95,8 +95,8 @@ class Rejection:
         if not every:
             return
         given = [Answer(one.rollout.prompt.tokens, one.rollout.completion.tokens) for one in every]
-        with self.policy.reference() as model:
-            reference = logprobs(model, given, config.temperature, self.micro)
+        places = range(0, len(every), config.samples)
+        reference = under_reference(self.policy, given, places, config.temperature, self.micro)
         self.told.round(every, reference, self.world)
         sums = torch.tensor([sum(one.used for one in every), len(every)], dtype=torch.float64, device=self.world.device)
         kept, drawn = self.world.total(sums).tolist()
