@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -108,7 +109,16 @@ def serve(
             out.print("Ctrl-C stops it.")
             sys.stdout.flush()
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False)
-        uvicorn.Server(config).run(sockets=[listening])
+        server = uvicorn.Server(config)
+        leave = server.handle_exit
+
+        def stop(sig: int, frame: FrameType | None) -> None:
+            for one in served:  # so that no stream holds the server up
+                one.batch.stop()
+            leave(sig, frame)
+
+        server.handle_exit = stop  # type: ignore[method-assign]
+        server.run(sockets=[listening])
 
 
 def named_models(texts: list[str], store: str) -> dict[str, Path]:

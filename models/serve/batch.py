@@ -89,11 +89,15 @@ class Batch:
             self._cancelled.update(works)
             self._changed.notify()
 
-    def close(self) -> None:
-        """Whatever is at work is given up."""
+    def stop(self) -> None:
+        """Whatever is at work or waits is given up, and told so."""
         with self._changed:
             self._closed = True
             self._changed.notify()
+
+    def close(self) -> None:
+        """Stops, and waits until it has."""
+        self.stop()
         self._thread.join()
 
     def _run(self, ready: Future[None]) -> None:
@@ -122,6 +126,8 @@ class Batch:
                 self._fail(error, None)
                 continue
             self._told(events)
+        stopped = RuntimeError("the server is stopping")
+        self._fail(stopped, stopped)
 
     def _next(self, engine: Engine) -> deque[list[Work]] | None:
         """What begins at this step, by prompt, perhaps nothing; None at the end. Waits while there is nothing to do."""

@@ -54,6 +54,8 @@ class Flight:
             batch.submit(self._works)
         except Full as full:
             raise Refused(f"the server is busy: {full}; try again in a moment", code="queue_full", status=429) from None
+        except Exception as broken:  # what ended the batch for good
+            raise Refused(f"this model is served no more: {broken}", status=500) from broken
 
     def _teller(self, index: int) -> Callable[[Event], None]:
         def tell(event: Event) -> None:

@@ -53,7 +53,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @contextmanager
 def started(*arguments: str, **environment: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
     command = [sys.executable, "-m", "flows", "serve", *arguments, "--port", "0", "--json"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ | environment)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environment
+    )
     try:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline()), process
@@ -88,8 +90,13 @@ def test_two_models_are_served_with_tools_and_a_key_until_ctrl_c(folders: dict[s
         wrong = openai.OpenAI(base_url=f"{said['address']}/v1", api_key="wrong", max_retries=0)
         with wrong as client, pytest.raises(openai.AuthenticationError):
             client.models.list()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) in (0, 130)
+        asked: Any = {"model": "random", "prompt": "Hello", "max_tokens": 20, "extra_body": {"ignore_eos": True}, "stream": True}
+        with openai.OpenAI(base_url=f"{said['address']}/v1", api_key="secret", max_retries=0) as client:
+            client.completions.create(**asked, n=100)  # nobody reads it
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) in (0, 130)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 @pytest.mark.slow

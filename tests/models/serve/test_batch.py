@@ -146,6 +146,17 @@ def test_the_prompts_log_probabilities_come_first_and_alone_where_nothing_is_gen
     assert (other.logprobs, other.top) == (first.logprobs, [[]] * 4)
 
 
+def test_at_the_end_all_are_told_and_nothing_more_is_taken(model: Transformer) -> None:
+    asked, heard = works([Request([7], 400), Request([7], 400)])
+    with batch(model, places=1) as made:
+        made.submit(asked)
+        until(lambda: heard[0].events)
+        made.close()
+        assert [str(one.events[-1]) for one in heard] == ["the server is stopping"] * 2
+        with pytest.raises(RuntimeError, match="the server is stopping"):
+            made.submit(asked)
+
+
 def test_an_engine_that_cannot_be_made_is_told_to_whoever_asked_for_it() -> None:
     with pytest.raises(Exception, match="negative"):
         Batch(random_model(330), places=-1)

@@ -111,3 +111,11 @@ def test_what_breaks_is_told_in_the_stream_and_out_of_it(tokenizer: Tokenizer, m
             asking.completions.create(model="damaged", prompt="Hello")
         with pytest.raises(openai.APIError, match="logits that are not numbers"):
             list(asking.completions.create(model="damaged", prompt="Hello", stream=True))
+
+
+def test_a_model_whose_batch_has_ended_says_so(tokenizer: Tokenizer, model: Transformer) -> None:
+    made = served("random", tokenizer, model)
+    with running([made]) as address, openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as asking:
+        made.batch.close()
+        with pytest.raises(openai.InternalServerError, match="served no more: the server is stopping"):
+            asking.completions.create(model="random", prompt="Hello")
