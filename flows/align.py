@@ -141,4 +141,4 @@ def show(run: Run, made: Dataset, key: str, description: str, file: str = "repor
     """An artifact's report, in the terminal and in Prefect."""
     report = run.store.read(f"{made.snapshot.folder}/{file}").decode("utf-8")
     create_markdown_artifact(markdown=report, key=key, description=description)
-    run.bar.console.print(report, markup=False)
+    run.bar.console.print(report, markup=False, soft_wrap=True)

@@ -28,6 +28,7 @@ from stages.alignment.rejection import REJECTION, RejectionConfig
 from stages.alignment.render_preferences import RENDER_PREFERENCES, RenderPreferencesConfig
 from stages.alignment.reward_model import REWARD_MODEL, RewardModelConfig
 from stages.alignment.rollouts import ROLLOUTS, RolloutsConfig
+from stages.evaluation.bits_per_byte import BitsPerByteConfig
 from stages.evaluation.chat import EVALUATE_CHAT, EvaluateChatConfig
 from stages.evaluation.evaluate import EVALUATE_BASE, EvaluateBaseConfig
 from stages.evaluation.memorisation import MemorisationConfig
@@ -36,8 +37,8 @@ from stages.stage import Config
 
 ALIGNED_MOMENTS = ("sft", "dpo", "ppo", "rejection", "grpo")
 """With all manners; after DPO; beside it PPO; after DPO the two ways to reason."""
-ON_TEXT = EvaluateBaseConfig(memorisation=MemorisationConfig(pages=0))
-"""Held-out bits per byte alone: nothing else is asked without a crawl."""
+ON_TEXT = EvaluateBaseConfig(bits_per_byte=BitsPerByteConfig(training_documents=1), memorisation=MemorisationConfig(pages=1))
+"""Held-out bits per byte; of what else is measured without a crawl as little as there may be."""
 Seeded = TypeVar("Seeded", bound=Config)
 ASKED = Selection(split="train", kinds=("fact", "unknown"))
 """What is asked for preferences, and by PPO: where manners matter."""

@@ -19,6 +19,8 @@ from stages.posttraining.world.conversations import WORLD_CONVERSATIONS, WorldCo
 from stages.retrieval.index import INDEX, IndexConfig
 from stages.retrieval.recall import RECALL, RecallConfig
 
+ASIDE = ("training", "held_out - training", "unseen", "training - unseen")
+"""What a table of before and after does not show: measures of what was trained on."""
 CHAT_MOMENTS = ("base", "first", "chat")
 """Before fine-tuning, after the first training, after the second."""
 
@@ -79,6 +81,12 @@ def make_retrieval(run: Run, p: AssistantSettings, corpus: Dataset, crawl: Datas
 def show_scores(run: Run, evaluations: Mapping[str, Dataset], moments: tuple[str, ...], key: str, description: str) -> Dataset:
     """A table of every measure at every moment; `evaluations` under `moment/seed`."""
     given: dict[str, Given] = dict(evaluations)
-    card = run.stage(SCORECARD, ScorecardConfig(moments=moments), None, given, label=f"{SCORECARD.name}_{key.replace('-', '_')}")
+    card = run.stage(
+        SCORECARD,
+        ScorecardConfig(moments=moments, leave_out=ASIDE),
+        None,
+        given,
+        label=f"{SCORECARD.name}_{key.replace('-', '_')}",
+    )
     show(run, card, key, description)
     return card

@@ -47,6 +47,8 @@ class ScorecardConfig(Config):
 
     moments: tuple[str, ...] = ()
     """Moments in the order of the making; empty: by name."""
+    leave_out: tuple[str, ...] = ()
+    """Parts whose measures are not shown."""
 
 
 def run(inputs: Mapping[str, Input], out: Path, config: ScorecardConfig) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def run(inputs: Mapping[str, Input], out: Path, config: ScorecardConfig) -> dict
     frames = [_scores(name, given) for name, given in inputs.items()]
     if not frames:
         raise Problem("found no evaluation; expected at least one, under a name such as base/0")
-    measured = pl.concat(frames)
+    measured = pl.concat(frames).filter(~pl.col("part").is_in(config.leave_out).fill_null(False))
     found = measured["moment"].unique().sort().to_list()
     moments = [*config.moments] or found
     if set(moments) != set(found):

@@ -65,3 +65,11 @@ def test_names_that_say_no_moment_are_refused(tmp_path: Path, name: str, moments
 def test_without_evaluations_there_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="no evaluation"):
         SCORECARD.run({}, tmp_path, ScorecardConfig())
+
+
+def test_parts_that_are_left_out_are_not_shown(tmp_path: Path) -> None:
+    other = share("chat", "right", [True], "training")
+    (tmp_path / "out").mkdir()
+    config = ScorecardConfig(leave_out=("training",))
+    stats = SCORECARD.run({"chat/0": evaluation(tmp_path / "a", shares(80), other)}, tmp_path / "out", config)
+    assert stats == {"seeds": 1, "known right": 0.8}
