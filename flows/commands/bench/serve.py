@@ -78,6 +78,7 @@ def serve(
     new_tokens: Annotated[int, typer.Option("--new-tokens", min=2, help="Tokens generated for each prompt.")] = 128,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each method is run.")] = 3,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of every method.")] = 1,
+    dtype: Annotated[str, typer.Option("--dtype", help="Winnow's: float32 or bfloat16.")] = "float32",
     llama_server: Annotated[
         Path | None, typer.Option("--llama-server", help="llama.cpp's server; default: the one on the path, if any.")
     ] = None,
@@ -93,7 +94,7 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="winnow-bench-") as place, contextlib.ExitStack() as stack:
         folder = Path(place) / "model"
         vocab, file = _made(folder, shape, prompt_tokens + new_tokens)
-        methods: dict[str, Method] = {"winnow": stack.enter_context(_winnow(folder, max(counts), threads))}
+        methods: dict[str, Method] = {"winnow": stack.enter_context(_winnow(folder, max(counts), threads, dtype))}
         if binary is not None:
             methods["llama-server"] = stack.enter_context(
                 _llama_server(binary, file, max(counts), prompt_tokens + new_tokens, threads)
@@ -104,10 +105,17 @@ def serve(
             shown.print(f"{count} streams, {', '.join(methods)}")
             measured += _measured(methods, count, prompt_tokens, vocab, new_tokens, rounds)
     if json_:
-        about = {"preset": shape, "threads": threads, "prompt_tokens": prompt_tokens, "new_tokens": new_tokens, "rounds": rounds}
+        about = {
+            "preset": shape,
+            "dtype": dtype,
+            "threads": threads,
+            "prompt_tokens": prompt_tokens,
+            "new_tokens": new_tokens,
+            "rounds": rounds,
+        }
         print(json.dumps({**about, "methods": [asdict(one) for one in measured]}))
         return
-    title = f"{shape}, {threads} thread{'s' * (threads > 1)}, {prompt_tokens} + {new_tokens} tokens"
+    title = f"{shape}, {dtype}, {threads} thread{'s' * (threads > 1)}, {prompt_tokens} + {new_tokens} tokens"
     console().print(_table(measured, title))
 
 
@@ -129,9 +137,9 @@ def _made(folder: Path, preset: str, length: int) -> tuple[int, Path]:
 
 
 @contextlib.contextmanager
-def _winnow(folder: Path, places: int, threads: int) -> Iterator[Method]:
+def _winnow(folder: Path, places: int, threads: int, dtype: str) -> Iterator[Method]:
     command = [sys.executable, "-m", "flows", "serve", f"model={folder}", "--port", "0", "--json"]
-    command += ["--places", str(places), "--threads", str(threads), "--device", "cpu"]
+    command += ["--places", str(places), "--threads", str(threads), "--device", "cpu", "--dtype", dtype]
     with _process(command, subprocess.PIPE) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
