@@ -5,7 +5,7 @@ evaluated there more than once (with other settings), the newest counts, and the
 gate of quantized variants and filters against the truth are shown as they were measured.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,8 @@ class Table:
     others: tuple[Station, ...] = ()
     """Of the same models, measured before with other settings."""
     seeds: int = 1
+    main: tuple[tuple[str, tuple[float | None, ...]], ...] = ()
+    """The figures that the evaluations name first: what each reports of itself."""
 
     @property
     def tasks(self) -> list[tuple[str, list[Row]]]:
@@ -90,7 +92,17 @@ def _table(way: Way, group: Sequence[Station], order: Sequence[str]) -> Table:
     columns = [way.stations[one.inputs["model"]].label for one in sources]
     read = [_rows(way.store, one, SCORES) for one in sources]
     others = tuple(one for one in group if one not in sources)
-    return Table(group[0].stage, tuple(columns), tuple(_lined(read)), tuple(sources), others)
+    rows, main = tuple(_lined(read)), tuple(_main(sources))
+    brief = main if len(main) * 2 <= len(rows) else ()  # what names everything first names nothing first
+    return Table(group[0].stage, tuple(columns), rows, tuple(sources), others, main=brief)
+
+
+def _main(sources: Sequence[Station]) -> Iterator[tuple[str, tuple[float | None, ...]]]:
+    stats = [one.snapshot.stats if one.snapshot else {} for one in sources]
+    for name in dict.fromkeys(name for some in reversed(stats) for name in some):
+        values = tuple(value if isinstance(value := some.get(name), float) else None for some in stats)
+        if any(value is not None for value in values):
+            yield name, values
 
 
 def _lined(columns: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[Row]:

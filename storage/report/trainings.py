@@ -165,11 +165,12 @@ def _rollouts(store: Store, snapshot: Snapshot) -> tuple[Sample, ...]:
 
 
 def _few(rows: Sequence[dict[str, Any]]) -> Iterator[Sample]:
-    """Of each of the first few prompts, the first answer and, where it earned something else, one more."""
+    """Of a few prompts, first those whose answers earned different rewards: the first answer, and one that earned something else."""
     asked: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         asked.setdefault(row["id"], []).append(row)
-    for several in list(asked.values())[:DRAWN]:
+    telling = sorted(asked.values(), key=lambda several: len({row.get("reward") for row in several}) == 1)
+    for several in telling[:DRAWN]:
         other = next((row for row in several if row.get("reward") != several[0].get("reward")), None)
         chosen = [several[0], *([other] if other else [])]
         written = tuple((row["step"], row["completion"], row.get("reward")) for row in chosen)

@@ -67,6 +67,17 @@ def test_what_was_asked_differently_stands_in_another_table_and_what_was_not_ask
     assert x.rows[0].change is None
 
 
+def test_the_figures_that_an_evaluation_names_first_stand_first(shop: Shop, made: Made) -> None:
+    run = shop.run("pretrain")
+    for label, right in (("pretrain", 0.1), ("sft", 0.2)):
+        found = {"scores.parquet": scored(a__right=right, b__right=0.5, c__right=0.5, d__right=0.5)}
+        stats = {"right": right, "questions": 7, **({"late": 0.3} if label == "sft" else {})}
+        shop.add(run, f"evaluate_{label}", found, {"model": made[label].reference}, stage="evaluate_base", stats=stats)
+    chat, base = scores.evaluations(way_to(shop.store, made["sft"]))
+    assert base.main == (("late", (None, 0.3)), ("right", (0.1, 0.2)))
+    assert chat.main == ()
+
+
 def test_cards_boards_and_recall_are_shown_as_measured(shop: Shop, made: Made) -> None:
     way = way_to(shop.store, made["grpo"])
     [card] = scores.cards(way)
