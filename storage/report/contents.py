@@ -65,7 +65,7 @@ class Contents:
 
 
 def contents(store: Store, model: Snapshot) -> Contents:
-    """Raises Problem for what is no model, and where a file of it is damaged or gone."""
+    """Raises Problem for what is no model, and where a file that is needed is damaged."""
     way = way_to(store, model)
     return Contents(
         way,

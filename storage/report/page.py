@@ -31,7 +31,7 @@ LONGEST = 900
 
 
 def report(store: Store, model: Snapshot) -> str:
-    """Raises Problem for what is no model, and where a file that is needed is damaged or gone."""
+    """Raises Problem for what is no model, and where a file that is needed is damaged."""
     return page(contents(store, model))
 
 

@@ -5,7 +5,7 @@ evaluated there more than once (with other settings), the newest counts, and the
 gate of quantized variants and filters against the truth are shown as they were measured.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,8 @@ class Table:
     others: tuple[Station, ...] = ()
     """Of the same models, measured before with other settings."""
     seeds: int = 1
+    folded: bool = False
+    """Whether its rows stand elsewhere too."""
     main: tuple[tuple[str, tuple[float | None, ...]], ...] = ()
     """The figures that the evaluations name first: what each reports of itself."""
 
@@ -92,17 +94,17 @@ def _table(way: Way, group: Sequence[Station], order: Sequence[str]) -> Table:
     columns = [way.stations[one.inputs["model"]].label for one in sources]
     read = [_rows(way.store, one, SCORES) for one in sources]
     others = tuple(one for one in group if one not in sources)
-    rows, main = tuple(_lined(read)), tuple(_main(sources))
-    brief = main if len(main) * 2 <= len(rows) else ()  # what names everything first names nothing first
-    return Table(group[0].stage, tuple(columns), rows, tuple(sources), others, main=brief)
+    rows = tuple(_lined(read))
+    return Table(group[0].stage, tuple(columns), rows, tuple(sources), others, main=_main(sources, rows))
 
 
-def _main(sources: Sequence[Station]) -> Iterator[tuple[str, tuple[float | None, ...]]]:
+def _main(sources: Sequence[Station], rows: Sequence[Row]) -> tuple[tuple[str, tuple[float | None, ...]], ...]:
+    """Nothing where there are almost as many as rows: what names everything first names nothing first."""
     stats = [one.snapshot.stats if one.snapshot else {} for one in sources]
-    for name in dict.fromkeys(name for some in reversed(stats) for name in some):
-        values = tuple(value if isinstance(value := some.get(name), float) else None for some in stats)
-        if any(value is not None for value in values):
-            yield name, values
+    names = dict.fromkeys(name for some in reversed(stats) for name in some)
+    found = [(name, tuple(value if isinstance(value := some.get(name), float) else None for some in stats)) for name in names]
+    known = tuple((name, values) for name, values in found if any(value is not None for value in values))
+    return known if len(known) * 2 <= len(rows) else ()
 
 
 def _lined(columns: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[Row]:
@@ -127,7 +129,7 @@ def cards(way: Way) -> list[Table]:
         moments = list((station.recipe.get("config") or {}).get("moments") or dict.fromkeys(row["moment"] for row in rows))
         columns = [[row for row in rows if row["moment"] == moment] for moment in moments]
         seeds = max((row["seeds"] for row in rows), default=1)
-        tables.append(Table(station.label, tuple(moments), tuple(_lined(columns)), (station,), seeds=seeds))
+        tables.append(Table(station.label, tuple(moments), tuple(_lined(columns)), (station,), seeds=seeds, folded=seeds == 1))
     return tables
 
 
@@ -142,7 +144,11 @@ def boards(way: Way) -> list[Board]:
 
 
 def recalls(way: Way) -> list[Table]:
-    return [Table(one.label, ("share",), tuple(_lined([_rows(way.store, one, RECALL)])), (one,)) for one in way.recalls]
+    tables = []
+    for one in way.recalls:
+        rows = tuple(_lined([_rows(way.store, one, RECALL)]))
+        tables.append(Table(one.label, ("share",), rows, (one,), main=_main([one], rows)))
+    return tables
 
 
 def gates(way: Way) -> list[Board]:
@@ -160,7 +166,7 @@ def _board(store: Store, station: Station, name: str, note: str = "") -> Board:
 
 
 def _rows(store: Store, station: Station, name: str) -> list[dict[str, Any]]:
-    """Raises Problem where the file is gone or damaged."""
+    """Raises Problem where the file is damaged."""
     assert station.snapshot is not None
     file = next(one for one in station.snapshot.files if one.name == name)
     return read_parquet(checked(store, station.snapshot.folder, file)).to_dicts()

@@ -88,7 +88,7 @@ class Training:
 
 
 def trainings(way: Way) -> list[Training]:
-    """Raises Problem where a file of one is damaged or gone."""
+    """Raises Problem where a file of one is damaged."""
     return [_training(way.store, one, one.snapshot) for one in way.stations.values() if one.snapshot and one.holds(METRICS)]
 
 
@@ -104,7 +104,7 @@ def _training(store: Store, station: Station, snapshot: Snapshot) -> Training:
         tuple(one for one in drawn if one.names[0] in BESIDE),
         samples,
         steps,
-        _rollouts(store, snapshot),
+        _rollouts(store, station, snapshot),
     )
 
 
@@ -151,9 +151,9 @@ def _samples(store: Store, snapshot: Snapshot) -> tuple[tuple[Sample, ...], int]
     return tuple(Sample(prompt, tuple(some)) for prompt, some in written.items()), len(steps)
 
 
-def _rollouts(store: Store, snapshot: Snapshot) -> tuple[Sample, ...]:
+def _rollouts(store: Store, station: Station, snapshot: Snapshot) -> tuple[Sample, ...]:
     """Answers to a few prompts, from the beginning of the training and from its end."""
-    named = [one for one in tables.tables(snapshot) if one.name.startswith(ROLLOUTS) and one.rows]
+    named = [one for one in tables.tables(snapshot) if one.name.startswith(ROLLOUTS) and one.rows and station.holds(one.name)]
     if not named or "step" not in tables.schema(store, named[0]).names:
         return ()
     first, last = named[0], named[-1]

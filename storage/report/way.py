@@ -8,7 +8,7 @@
 | cards, boards | scorecards over these evaluations; arenas in which a model of the line fought |
 | recalls, gates, assessments | what searching an index of the corpus finds; quantized variants held to a model of the line; filters held to the truth |
 
-A satellite is told by the file that it holds, not by its stage. Of several snapshots of one artifact the newest run's counts.
+A satellite is told by the file that it holds, not by its stage; where that file is gone, it is none. Of several snapshots of one artifact the newest run's counts.
 """
 
 import re
@@ -45,6 +45,8 @@ class Station:
     """As the run that computed it recorded it; None where every record found it made."""
     run: RunRecord | None
     """The run that computed it, else the first that names it."""
+    files: frozenset[str] = frozenset()
+    """Of its folder; `winnow gc` may have taken what its snapshot lists."""
 
     @property
     def stage(self) -> str:
@@ -55,7 +57,13 @@ class Station:
         return anchor(self.reference)
 
     def holds(self, name: str) -> bool:
-        return self.snapshot is not None and any(file.name == name for file in self.snapshot.files)
+        return self.snapshot is not None and name in self.files and any(file.name == name for file in self.snapshot.files)
+
+    @property
+    def gone(self) -> int:
+        """Files that its snapshot lists and that are not there; those in folders of its own are not looked for."""
+        listed = {file.name for file in self.snapshot.files if "/" not in file.name} if self.snapshot else set()
+        return len(listed - self.files)
 
 
 @dataclass(frozen=True)
@@ -144,10 +152,11 @@ def _station(store: Store, reference: str, told: Told) -> Station:
     named = told.get(reference, [])
     computed = [one for one in named if not one[2].cached]
     recipe = recipe_of(store, reference.partition("@")[0])
+    files = frozenset(store.sizes(reference.partition("@")[0])) if snapshot else frozenset[str]()
     if not named:
-        return Station(reference, reference.partition("/")[0], {}, snapshot, recipe, None, None)
+        return Station(reference, reference.partition("/")[0], {}, snapshot, recipe, None, None, files)
     run, label, made = (computed or named)[0]
-    return Station(reference, label, made.inputs, snapshot, recipe, made if computed else None, run)
+    return Station(reference, label, made.inputs, snapshot, recipe, made if computed else None, run, files)
 
 
 def _line(stations: Mapping[str, Station], reference: str) -> list[Station]:

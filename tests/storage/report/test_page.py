@@ -8,7 +8,7 @@ import pytest
 
 from storage.artifact import resolve
 from storage.report import report
-from storage.report.way import way_to
+from storage.report.way import anchor, way_to
 from storage.snapshot import Snapshot
 
 from .conftest import ATTACKS, HOST, Shop, model
@@ -120,6 +120,19 @@ def test_an_artifact_that_is_gone_is_said_to_be(shop: Shop) -> None:
     _, found = page(shop, tuned)
     assert "not in this store" in found.text
     assert "pretrain/0123456789ab@ba9876543210" in found.text
+
+
+def test_what_was_tidied_away_is_left_out_and_counted(shop: Shop, made: Made) -> None:
+    for name, file in (("pretrain", "metrics.parquet"), ("after", "scores.parquet"), ("grpo", "rollouts-00001.parquet")):
+        shop.store.remove(f"{made[name].folder}/{file}")
+    _, found = page(shop, made["grpo"])
+    assert not found.open
+    assert "last words" not in found.text, "the training has no curves left, and is not shown"
+    assert "What is 2 + 5?" not in found.text
+    assert "What is 2 + 0?" in found.text
+    assert found.text.count("1 file gone") == 2, "of the way: a file of the base model, one of the aligned"
+    assert anchor(made["after"].reference) not in found.ids
+    assert anchor(made["between"].reference) in found.ids
 
 
 def test_without_run_records_the_page_says_so(shop: Shop, made: Made) -> None:
