@@ -12,8 +12,9 @@ A satellite is told by the file that it holds, not by its stage; where that file
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from storage.lineage import Node, ancestors
@@ -127,6 +128,7 @@ def way_to(store: Store, model: Snapshot) -> Way:
     stations.setdefault(model.reference, _station(store, model.reference, told))
     made = {reference: place for place, reference in enumerate(told)}
     stations = dict(sorted(stations.items(), key=lambda one: (one[0] == model.reference, made.get(one[0], -1))))
+    stations |= _told_apart(_line(stations, model.reference))
     line = _line(stations, model.reference)
     return Way(store, model, tuple(nodes), stations, tuple(line), **_satellites(store, told, stations, line))
 
@@ -164,6 +166,16 @@ def _line(stations: Mapping[str, Station], reference: str) -> list[Station]:
     while (parent := stations.get(found[-1].inputs.get("model", ""))) and parent not in found:
         found.append(parent)
     return found[::-1]
+
+
+def _told_apart(line: Iterable[Station]) -> dict[str, Station]:
+    """Models of one name (fine-tuned twice, by two runs) with the beginning of their keys."""
+    labels = Counter(one.label for one in line)
+    return {
+        one.reference: replace(one, label=f"{one.label} {one.reference.partition('/')[2][:4]}")
+        for one in line
+        if labels[one.label] > 1
+    }
 
 
 def _satellites(store: Store, told: Told, stations: Mapping[str, Station], line: Iterable[Station]) -> dict[str, Any]:

@@ -24,6 +24,12 @@ def test_the_line_goes_from_the_base_to_the_model_and_leaves_others_out(shop: Sh
     assert [one.label for one in way_to(shop.store, made["pretrain"]).line] == ["pretrain"]
 
 
+def test_models_of_one_name_are_told_apart(shop: Shop, made: Made) -> None:
+    again = shop.add(shop.run("posttrain"), "sft", model(), {"model": made["sft"].reference})
+    line = [one.label for one in way_to(shop.store, again).line]
+    assert line == ["pretrain", "sft_first", f"sft {made['sft'].key[:4]}", f"sft {again.key[:4]}"]
+
+
 def test_measurements_are_those_of_models_on_the_line(shop: Shop, made: Made) -> None:
     way = way_to(shop.store, made["grpo"])
     assert references(way.evaluations) == references(made[name] for name in ("old", "before", "between", "after"))
