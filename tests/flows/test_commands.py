@@ -49,7 +49,7 @@ def strict(line: str) -> Any:
     return json.loads(line, parse_constant=refuse)
 
 
-@pytest.mark.parametrize("name", ["demo", "run", "sample", "show", "why", "lineage", "verify", "gc", "doctor"])
+@pytest.mark.parametrize("name", ["demo", "run", "sample", "show", "why", "lineage", "report", "verify", "gc", "doctor"])
 def test_every_command_and_every_option_says_what_it_is_for(name: str) -> None:
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     assert command.help
@@ -92,7 +92,7 @@ def test_a_wrong_condition_names_the_columns_once(corpus_store: Path) -> None:
     assert str(problem.value).count("curly_bracket") == 1
 
 
-@pytest.mark.parametrize("command", [["show"], ["show", "c4"], ["why", "x"], ["lineage", "c4"], ["verify"], ["gc"]])
+@pytest.mark.parametrize("command", [["show"], ["show", "c4"], ["why", "x"], ["lineage", "c4"], ["report", "sft"], ["verify"], ["gc"]])
 def test_a_store_that_holds_nothing_or_cannot_be_read_is_one_clear_error(command: list[str], tmp_path: Path) -> None:
     with pytest.raises(Problem, match="holds nothing; run `winnow demo`"):
         called(*command, "--store", str(tmp_path / "typo"))
