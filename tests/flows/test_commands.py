@@ -92,7 +92,9 @@ def test_a_wrong_condition_names_the_columns_once(corpus_store: Path) -> None:
     assert str(problem.value).count("curly_bracket") == 1
 
 
-@pytest.mark.parametrize("command", [["show"], ["show", "c4"], ["why", "x"], ["lineage", "c4"], ["report", "sft"], ["verify"], ["gc"]])
+@pytest.mark.parametrize(
+    "command", [["show"], ["show", "c4"], ["why", "x"], ["lineage", "c4"], ["report", "sft"], ["verify"], ["gc"]]
+)
 def test_a_store_that_holds_nothing_or_cannot_be_read_is_one_clear_error(command: list[str], tmp_path: Path) -> None:
     with pytest.raises(Problem, match="holds nothing; run `winnow demo`"):
         called(*command, "--store", str(tmp_path / "typo"))
