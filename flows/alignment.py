@@ -58,7 +58,7 @@ class AlignmentSettings(AssistantSettings):
         samples_every=0,
     )
     """Short: the model knows all of it, and learns to say it in every manner."""
-    rollouts: RolloutsConfig = RolloutsConfig(select=ASKED.model_copy(update={"count": 800}), samples=4)
+    rollouts: RolloutsConfig = RolloutsConfig(select=ASKED.model_copy(update={"count": 1600}), samples=4)
     judge: JudgeConfig = JudgeConfig()
     prefer: PreferConfig = PreferConfig()
     render_preferences: RenderPreferencesConfig = RenderPreferencesConfig(row_length=256)
@@ -67,7 +67,7 @@ class AlignmentSettings(AssistantSettings):
     dpo: DpoConfig = DpoConfig(chosen_nll=1.0, dtype="fp32")
     ppo: PpoConfig = PpoConfig(select=ASKED)
     arena: ArenaConfig = ArenaConfig()
-    problems: ProblemsConfig = ProblemsConfig(steps=(5, 6))
+    problems: ProblemsConfig = ProblemsConfig(steps=(4, 5))
     grpo: GrpoConfig = GrpoConfig(steps=100)
     rejection: RejectionConfig = RejectionConfig(steps=60)
     evaluate_reasoning: EvaluateReasoningConfig = EvaluateReasoningConfig(samples=2)
@@ -134,19 +134,6 @@ def make_aligned(
                 crawl=crawl,
             )
     return scores, {**models, "arena": arena, "reward_model": reward, "model": grpo}
-
-
-def reached(models: Mapping[str, Dataset], scores: Mapping[str, Dataset]) -> dict[str, float]:
-    """What floors are held against, of what `make_aligned` gave back."""
-    stats = {name: models[name].snapshot.stats for name in ("arena", "reward_model", "ppo")}
-    before, after = (scores[f"{moment}/reasoning"].snapshot.stats for moment in ("dpo", "grpo"))
-    return {
-        "reward_accuracy": stats["reward_model"]["accuracy"],
-        "ppo_gain": stats["arena"]["ppo score"] - stats["arena"]["sft score"],
-        "ppo_kl": stats["ppo"]["divergence"],
-        "dpo over sft won": stats["arena"]["dpo over sft won"],
-        "grpo_gain": after["all pass@1"] - before["all pass@1"],
-    }
 
 
 def again(config: Seeded, seed: int) -> Seeded:

@@ -35,14 +35,6 @@ CHAT = (
     Floor("tool not needed called", "tools called where not needed", most=0.15),
 )
 
-ALIGNED = (
-    Floor("reward_accuracy", "unseen pairs that the reward model orders as the judge does", least=0.72),
-    Floor("ppo_gain", "points by which PPO raises the judge's score", least=0.5),
-    Floor("ppo_kl", "nats by which PPO moves an answer", most=8.0),
-    Floor("dpo over sft won", "decided comparisons that DPO wins", least=0.55),
-    Floor("grpo_gain", "share of problems that GRPO adds to pass@1", least=0.1),
-)
-
 
 def hold(floors: Sequence[Floor], stats: Mapping[str, float], console: Console) -> None:
     """Print each floor beside what was reached. Raises Problem where one was missed."""

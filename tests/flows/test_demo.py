@@ -20,6 +20,7 @@ LITTLE: dict[str, Any] = {
     "steps": 60, "rows": 4, "matrix_rate": 0.012, "rate": 0.003, "embedding_rate": 0.003, "prompts": [], "dtype": "fp32", "validation_every": 0,
 }  # fmt: skip
 TINY: dict[str, Any] = {
+    "until": "release",
     "simulate": {"pages": 400},
     "tokenizer": {"size": 600},
     "pretrain": {"preset": "demo", "tokens": 20_000, "rows": 4, "prompts": [], "dtype": "fp32"},
