@@ -36,7 +36,7 @@ from pydantic import Field
 
 from models.tokenizer.tokenizer import Tokenizer
 from models.transformer.transformer import Transformer
-from stages.alignment.prompts import Prompt, Selection, prompts
+from stages.alignment.prompts import Prompt, Selection, checkable, prompts
 from stages.alignment.rewards import answer, format
 from stages.alignment.rollout import ROLLOUT, columns, roll, table
 from stages.compute import Compute, compute_of
@@ -87,7 +87,9 @@ def evaluate(inputs: Mapping[str, Any], out: Path, config: EvaluateReasoningConf
     exact(compute)
     model, tokenizer = opened(inputs["model"], EvaluateBaseConfig(precision=config.precision), compute)
     asked: dict[str, list[Prompt]] = {}
-    for prompt in prompts(inputs["prompts"].shards, config.select, tokenizer, model.shape.context - 1):
+    every = prompts(inputs["prompts"].shards, config.select, tokenizer, model.shape.context - 1)
+    checkable(every)
+    for prompt in every:
         mine = asked.setdefault(prompt.columns["part"] or "all", [])
         if not config.questions or len(mine) < config.questions:
             mine.append(prompt)

@@ -23,8 +23,7 @@ from models.transformer.train import Row
 from models.transformer.transformer import Transformer
 from models.transformer.world import World
 from stages.alignment.drawing import Drawn, Verified
-from stages.alignment.numbers import final_number
-from stages.alignment.prompts import Prompt, prompts
+from stages.alignment.prompts import Prompt, checkable, prompts
 from stages.alignment.start import begun, written
 from stages.compute import Compute
 from stages.pretraining.metrics import metrics_table
@@ -57,7 +56,7 @@ def opened(inputs: Mapping[str, Any], config: Drawn, compute: Compute, world: Wo
         raise Problem("the model's tokenizer has no token that ends a turn; expected a model that was fine-tuned on chats")
     asked = prompts(inputs["prompts"].shards, config.select, known.tokenizer, model.shape.context - 1)
     if isinstance(config, Verified) and "answer" in config.rewards:
-        _checkable(asked)
+        checkable(asked)
     if min(config.prompts, len(asked)) < world.size:
         raise Problem(
             f"{config.prompts} prompts a round, {len(asked)} in all, for {world.size} processes; expected one for each at least"
@@ -75,16 +74,6 @@ def opened(inputs: Mapping[str, Any], config: Drawn, compute: Compute, world: Wo
         "settings": digest(config.model_dump(mode="json"), 16),
     }
     return Opened(model, known.tokenizer, asked[world.rank :: world.size], reference, made_of)
-
-
-def _checkable(asked: Sequence[Prompt]) -> None:
-    for one in asked:
-        expected = one.columns["expected"]
-        if expected is None or final_number(expected) != expected:
-            raise Problem(
-                f"the prompt {one.id} expects {expected!r}, which is no number that an answer could be checked by; select others (select.kinds), "
-                "or leave the reward `answer` out"
-            )
 
 
 def closed(out: Path, policy: Opened, config: Drawn, rows: Sequence[Row], columns: Mapping[str, pl.DataType]) -> None:

@@ -17,6 +17,7 @@ from pydantic import Field
 from models.chat.conversation import USER, Message
 from models.chat.renderer import prompt
 from models.tokenizer.tokenizer import Tokenizer
+from stages.alignment.numbers import final_number
 from stages.posttraining.conversations import messages_of
 from stages.posttraining.world.made import BESIDE
 from stages.stage import Config
@@ -71,6 +72,17 @@ def prompts(paths: Sequence[Path], selection: Selection, tokenizer: Tokenizer, l
             f"{', '.join(selection.kinds) or 'any'} and parts {', '.join(selection.parts) or 'any'}"
         )
     return found
+
+
+def checkable(asked: Sequence[Prompt]) -> None:
+    """Raises Problem where an answer could not be checked by the number that is expected."""
+    for one in asked:
+        expected = one.columns["expected"]
+        if expected is None or final_number(expected) != expected:
+            raise Problem(
+                f"the prompt {one.id} expects {expected!r}, which is no number that an answer could be checked by; select others (select.kinds), or "
+                "leave the reward `answer` out"
+            )
 
 
 def selected(path: Path, selection: Selection) -> pl.DataFrame:

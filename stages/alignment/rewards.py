@@ -70,7 +70,7 @@ def length(
 
 
 def reward_functions(names: Mapping[str, float], longest: int, soft: int) -> dict[str, Reward]:
-    """By name. Raises Problem for a name that is none, or where `expected` etc. cannot be had."""
+    """By name. Raises Problem for a name that is none."""
     known: dict[str, Reward] = {"answer": answer, "format": format, "length": partial(length, longest=longest, soft=soft)}
     return {name: known[name] if name in known else _imported(name, list(known)) for name in names}
 

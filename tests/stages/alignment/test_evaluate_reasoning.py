@@ -10,6 +10,7 @@ from stages.alignment.prompts import Selection
 from stages.compute import Compute
 from stages.evaluation.measures import SCORES, wilson
 from stages.stage import Input
+from storage.problem import Problem
 
 
 def rows(answers: list[tuple[str, str, float, bool]]) -> pl.DataFrame:
@@ -70,3 +71,14 @@ def test_a_tiny_model_is_asked_and_a_killed_evaluation_goes_on_with_what_it_has(
     assert evaluate(given, tmp_path, config, Compute(threads=1)) == told
     assert kept.stat().st_mtime_ns == before
     assert [(tmp_path / name).read_bytes() for name in outputs] == made
+
+
+def test_problems_without_a_number_are_refused(policy: Input, problems: Input, tmp_path: Path) -> None:
+    pl.read_parquet(problems.shards[0]).with_columns(expected=pl.lit("Winnow")).write_parquet(tmp_path / "words.parquet")
+    with pytest.raises(Problem, match="expects 'Winnow', which is no number"):
+        evaluate(
+            {"model": policy, "prompts": Input(tmp_path, ("words.parquet",))},
+            tmp_path,
+            EvaluateReasoningConfig(),
+            Compute(threads=1),
+        )
