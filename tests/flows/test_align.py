@@ -76,5 +76,5 @@ def test_problems_are_made_asked_before_and_after_and_what_was_drawn_can_be_read
     ],
 )
 def test_what_is_not_there_is_refused(winnow: Winnow, folder: Path, settings: dict[str, str], says: str) -> None:
-    done = winnow(*command(folder, **settings), code=2 if settings.get("method") == "magic" else 1)
+    done = winnow(*command(folder, **settings), code=2)
     assert says in done.stderr
