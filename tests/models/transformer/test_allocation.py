@@ -51,7 +51,9 @@ print(inside, resident() - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 def test_afterwards_what_is_free_goes_back_to_the_kernel() -> None:
-    done = subprocess.run([sys.executable, "-c", AFTER], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", AFTER], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
+    )
     inside, after = map(int, done.stdout.split())
     assert inside > 250 * 2**20
     assert after < 50 * 2**20

@@ -8,8 +8,7 @@ import pytest
 from scipy import stats
 
 from stages.ablation.compare import COMPARE, CompareConfig
-from stages.evaluation.measures import interval
-from stages.evaluation.measures import SCORES
+from stages.evaluation.measures import SCORES, interval
 from stages.stage import Input
 from storage.problem import Problem
 from storage.shards import read_parquet
