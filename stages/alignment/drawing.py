@@ -101,6 +101,8 @@ class Drawn(Moves):
 class Verified(Drawn):
     """How often a policy is asked the same, and how its answers are rewarded."""
 
+    prompts: int = Field(16, ge=1)
+    """Prompts of a round, over all processes: few make a gradient that is mostly chance, of which Muon takes whole steps."""
     samples: int = Field(8, ge=1)
     """Answers to each."""
     rewards: dict[str, float] = Field({"answer": 1.0, "format": 0.1}, min_length=1)
