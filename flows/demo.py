@@ -29,6 +29,7 @@ from stages.corpus.simulate import SIMULATE, SimulateConfig
 from stages.evaluation.evaluate import EVALUATE_BASE
 from stages.posttraining.sft import SftConfig
 from stages.pretraining.pretrain import PretrainConfig
+from stages.release.gate import GateConfig
 from stages.tokens.pack import PACK, PackConfig
 from stages.tokens.tokenize import TOKENIZE, TokenizeConfig
 from stages.tokens.tokenizer import TOKENIZER, TokenizerConfig
@@ -90,6 +91,9 @@ class DemoSettings(CorpusSettings, BaseSettings, AlignmentSettings, ReleasingSet
     )
     sft_first: SftConfig = TUNING
     sft: SftConfig = TUNING.model_copy(update={"matrix_rate": 0.008, "rate": 0.0015, "embedding_rate": 0.0015})
+
+    gate: GateConfig = GateConfig(factor=10.0)
+    """A very small model loses more by quantization than those of which the bounds are known."""
 
     @field_validator("sources")
     @classmethod
