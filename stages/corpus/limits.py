@@ -102,6 +102,8 @@ def limited(seconds: float, megabytes: int) -> Iterator[None]:
             over = True
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        # To ignore a signal throws away one that is pending. Where other threads compute, the last one may come late, and by default it kills.
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
         signal.signal(signal.SIGPROF, handler)
         resource.setrlimit(resource.RLIMIT_CPU, cpu)
         resource.setrlimit(resource.RLIMIT_AS, memory)

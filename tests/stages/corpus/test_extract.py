@@ -4,6 +4,7 @@ import resource
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import polars as pl
 import pytest
@@ -142,17 +143,29 @@ def swallow() -> None:
                 raise
 
 
-@pytest.mark.parametrize("body", [busy, swallow])
-def test_a_call_is_stopped_after_its_cpu_time_and_everything_restored(body: object) -> None:
+def alone(body: Callable[..., None], *arguments: object) -> None:
+    """In a process of its own, as a worker is: limits count the CPU time and the memory of all threads, and tests leave some behind."""
+    child = multiprocessing.get_context("spawn").Process(target=body, args=arguments)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+
+
+def stopped(body: Callable[[], None]) -> None:
     def state() -> tuple[object, ...]:
         limits = [resource.getrlimit(kind) for kind in (resource.RLIMIT_CPU, resource.RLIMIT_AS)]
         return signal.getsignal(signal.SIGPROF), signal.getitimer(signal.ITIMER_PROF), *limits
 
     state_before, before = state(), time.process_time()
     with pytest.raises(CpuLimitExceeded, match=r"more than 0\.1 s"), limited(0.1, 900):
-        body()  # type: ignore[operator]
+        body()
     assert 0.09 < time.process_time() - before < 1
     assert state() == state_before
+
+
+@pytest.mark.parametrize("body", [busy, swallow])
+def test_a_call_is_stopped_after_its_cpu_time_and_everything_restored(body: Callable[[], None]) -> None:
+    alone(stopped, body)
 
 
 def test_sleeping_costs_nothing() -> None:
@@ -160,10 +173,14 @@ def test_sleeping_costs_nothing() -> None:
         time.sleep(0.3)
 
 
-def test_memory_is_bounded_and_the_bound_lifted() -> None:
+def bounded() -> None:
     with pytest.raises(MemoryError), limited(10, 50):
         bytearray(100 << 20)
     assert len(bytearray(100 << 20)) == 100 << 20
+
+
+def test_memory_is_bounded_and_the_bound_lifted() -> None:
+    alone(bounded)
 
 
 def test_outside_the_main_thread_nothing_is_touched() -> None:
@@ -192,10 +209,15 @@ def test_code_that_no_signal_handler_stops_dies_of_sigxcpu() -> None:
     assert child.exitcode == -signal.SIGXCPU
 
 
-def test_a_page_that_takes_too_long_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "resiliparse", lambda html: busy())
-    found = page(ARTICLE, cpu_seconds=0.1, method="resiliparse")
+def too_slow() -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(peers, "resiliparse", lambda html: busy())
+        found = page(ARTICLE, cpu_seconds=0.1, method="resiliparse")
     assert (found.reason, found.reason_value, found.reason_threshold) == ("extract_error:cpu_limit", None, 0.1)
+
+
+def test_a_page_that_takes_too_long_is_a_row() -> None:
+    alone(too_slow)
 
 
 def record(url: str, header: str, body: bytes) -> bytes:
