@@ -41,7 +41,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 def winnow(environment: dict[str, str]) -> Winnow:
     def command(*arguments: str, code: int = 0, **variables: str) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            [sys.executable, "-m", "flows", *arguments], env=environment | variables, capture_output=True, text=True, timeout=300
+            [sys.executable, "-m", "flows", *arguments], env=environment | variables, capture_output=True, text=True, timeout=900
         )
         assert done.returncode == code, f"winnow {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
