@@ -157,13 +157,13 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
         if held and not seed:
             hold(BASE, run.made[EVALUATE_BASE.name].snapshot.stats, run.bar.console)
         if reaches(p, "chat"):
-            made = make_assistant(turn, seeded, base, run.made[PACK.name], crawl, seed)
+            made = make_assistant(turn, seeded, base, run.made[PACK.name + turn.suffix], crawl, seed)
             last = made["model"], made["chat"]
             chat |= {f"{moment}/{seed}": made[moment] for moment in CHAT_MOMENTS}
             if held and not seed:
                 hold(CHAT, made["chat"].snapshot.stats, run.bar.console)
         if reaches(p, "aligned"):
-            text = {"text": corpus, "tokens": run.made[TOKENIZE.name]}
+            text = {"text": corpus, "tokens": run.made[TOKENIZE.name + turn.suffix]}
             scores, made = make_aligned(turn, seeded, made, crawl, text, seed)
             last = made["model"], scores["grpo/chat"]
             aligned |= {name.replace("/", f"/{seed}/", 1): evaluation for name, evaluation in scores.items()}
