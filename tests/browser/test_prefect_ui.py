@@ -128,17 +128,17 @@ def test_a_wrong_value_stays_in_the_form_with_its_field_named(chromium: "Browser
 def test_a_run_cancelled_and_retried_in_the_ui_goes_on_where_it_stopped(
     chromium: "Browser", up: Up, seen: Seen, lists: Path
 ) -> None:
-    run = up.start("demo", until="corpus", lists=str(lists), simulate={"pages": 4000})
+    run = up.start("demo", until="corpus", lists=str(lists), simulate={"pages": 8000})
     with tab(chromium, seen) as page:
         page.goto(f"{prefect(up)}/v2/runs/flow-run/{run}")
-        until(lambda: up.tasks(run).get("extract") == "Completed", 120)
+        until(lambda: up.tasks(run).get("url") == "Completed", 120)  # `extract` takes as long as a slow browser
         choose(page, "Cancel")
         wait_for_state(page, "Cancelled")
         choose(page, "Retry")
         wait_for_state(page, "Completed")
     first, second = attempt(up, run, 1), until(lambda: ended(attempt(up, run, 2)))
     done = [name for name, state in first.items() if state == "Completed"]
-    assert {"simulate", "records", "url", "extract"} <= set(done)
+    assert {"simulate", "records", "url"} <= set(done)
     assert {second[name] for name in done} == {"Cached"}
     assert Counter(second.values())["Completed"] >= 5
 
