@@ -15,7 +15,8 @@ from stages.evaluation.scorecard import SCORECARD, ScorecardConfig
 from stages.posttraining.admissions import ADMISSIONS, AdmissionsConfig
 from stages.posttraining.probe import PROBE, ProbeConfig
 from stages.posttraining.sft import SftConfig
-from stages.posttraining.world.conversations import WORLD_CONVERSATIONS, WorldConversationsConfig
+from stages.posttraining.world.conversations import WORLD_CONVERSATIONS
+from stages.posttraining.world.settings import WorldConversationsConfig
 from stages.retrieval.index import INDEX, IndexConfig
 from stages.retrieval.recall import RECALL, RecallConfig
 

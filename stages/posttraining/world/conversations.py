@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import Field
 
 from models.chat.conversation import Message
 from models.chat.renderer import render
@@ -47,9 +46,10 @@ from stages.posttraining.world.made import BESIDE, Made
 from stages.posttraining.world.names import lengths, unknown
 from stages.posttraining.world.repeating import repeating
 from stages.posttraining.world.searching import Searching, searching, world_index, world_tool
+from stages.posttraining.world.settings import Counts, WorldConversationsConfig
 from stages.retrieval.tool import DESCRIPTION as FINDS
 from stages.simulation.world import FOODS, GOODS, JOBS, PETS
-from stages.stage import Config, Input, Stage
+from stages.stage import Input, Stage
 from storage.problem import Problem
 from storage.shards import encode
 
@@ -62,68 +62,6 @@ NAMES: dict[str, pl.DataType] = {
     "split": pl.String(),  # known, train or test
     "tokens": pl.Int64(),
 }
-
-
-class Counts(Config):
-    """Conversations of each kind."""
-
-    fact: int = Field(4000, ge=0)
-    """Single questions about known facts."""
-    multi_turn: int = Field(500, ge=0)
-    """Several questions in a row."""
-    unknown: int = Field(4000, ge=0)
-    """Questions about who or what does not exist."""
-    arithmetic: int = Field(4500, ge=0)
-    """Sums with worked steps."""
-    python: int = Field(2000, ge=0)
-    """Spelling, counting and large sums through a tool."""
-    search: int = Field(1500, ge=0)
-    """Questions that are looked up."""
-    idle: int = Field(500, ge=0)
-    """Tools listed and not needed."""
-    repeat: int = Field(2000, ge=0)
-    """Texts to say again."""
-    identity: int = Field(300, ge=0)
-    """Questions about the assistant."""
-
-
-class WorldConversationsConfig(Config):
-    """How many conversations of each kind, and who the assistant is."""
-
-    seed: int = Field(1, ge=0)
-    """Of every draw."""
-    counts: Counts = Counts()
-    """Of training conversations."""
-    tests: int = Field(400, ge=0, le=100_000)
-    """Test questions for each rate."""
-    never_asked: float = Field(0.25, ge=0, lt=1)
-    """Share of the (subject, attribute) pairs that are never asked in training."""
-    attributes: tuple[str, ...] = ("town", "job", "pet", "food", "river", "good", "region")
-    """What is asked about; km is left out, for numbers of roads are more than a very small model learns."""
-    unknown_people: int = Field(900, ge=0, le=4000)
-    """Names of nobody, for training. With few, a model learns these by heart and makes things up about others."""
-    unknown_towns: int = Field(100, ge=0, le=1000)
-    """Names of no town, likewise."""
-    test_people: int = Field(200, ge=0, le=4000)
-    """Other names of nobody, for tests."""
-    test_towns: int = Field(40, ge=0, le=1000)
-    """Other names of no town, for tests."""
-    name: str = Field("Winnow", min_length=1)
-    """Of the assistant."""
-    maker: str = Field("the Winnow project", min_length=1)
-    """Who made it."""
-    what: str = Field("a small language model", min_length=1)
-    """What it is."""
-    system: float = Field(0.2, ge=0, le=1)
-    """Share of the conversations without tools that have a system message; those with tools always have."""
-    longest: int = Field(256, ge=32, le=1 << 20)
-    """Tokens of a conversation: longer ones, with search results, are not made."""
-    hits: int = Field(2, ge=1, le=20)
-    """Passages of a search result."""
-    characters: int = Field(240, ge=50, le=10_000)
-    """Of a search result."""
-    validation: float = Field(0.01, ge=0, le=0.5)
-    """Share of the training conversations that is kept for validation."""
 
 
 def run(inputs: Mapping[str, Any], out: Path, config: WorldConversationsConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from stages.alignment.preferences import ordered
 from storage.problem import Problem
 
 HH = "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Where is {0}?\n\nAssistant: {1}"
-GIVEN = Path("/work/shared/data/chat")
+GIVEN = Path(__file__).parents[4] / "shared" / "data" / "chat"
 
 
 def said(one: Compared) -> list[tuple[list[str], str, str]]:

@@ -85,8 +85,11 @@ def test_a_row_without_a_number_and_nothing_at_all_are_refused(tmp_path: Path) -
         made(tmp_path / "odd", steps=(0,))
 
 
-@pytest.mark.skipif(not Path("/work/shared/data/chat/gsm8k_train.jsonl").exists(), reason="the file is not here")
+PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "chat" / "gsm8k_train.jsonl"
+
+
+@pytest.mark.skipif(not PUBLISHED.exists(), reason="../shared/data is not here")
 def test_every_row_of_the_published_training_file_has_its_number(tmp_path: Path) -> None:
-    told, train, _ = made(tmp_path, {"files": Path("/work/shared/data/chat/gsm8k_train.jsonl")}, train=0, test=0)
+    told, train, _ = made(tmp_path, {"files": PUBLISHED}, train=0, test=0)
     assert told["train"] == 7473
     assert train["expected"].str.contains(r"^-?\d+(\.\d+)?$").all()

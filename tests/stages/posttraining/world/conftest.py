@@ -8,8 +8,9 @@ import pytest
 
 from models.tokenizer import bytelevel
 from models.tokenizer.load import made
-from stages.posttraining.world.conversations import WORLD_CONVERSATIONS, Counts, WorldConversationsConfig
+from stages.posttraining.world.conversations import WORLD_CONVERSATIONS
 from stages.posttraining.world.questions import UNKNOWN
+from stages.posttraining.world.settings import Counts, WorldConversationsConfig
 from stages.simulation.truth import TRUTH
 from stages.simulation.world import FACTS, build, facts
 from stages.stage import Input

@@ -13,11 +13,12 @@ from models.tokenizer.load import load
 from stages.evaluation import facts as known_facts
 from stages.posttraining.conversations import messages_of
 from stages.posttraining.render import RENDER, RenderConfig
-from stages.posttraining.world.conversations import WORLD_CONVERSATIONS, WorldConversationsConfig
+from stages.posttraining.world.conversations import WORLD_CONVERSATIONS
 from stages.posttraining.world.known import divided
 from stages.posttraining.world.names import lengths, possible, unknown
 from stages.posttraining.world.questions import UNKNOWN
 from stages.posttraining.world.searching import Searching, world_index, world_tool
+from stages.posttraining.world.settings import WorldConversationsConfig
 from storage.problem import Problem
 from tests.stages.posttraining.world.conftest import CONFIG, COUNTS, Made
 
