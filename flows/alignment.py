@@ -6,12 +6,15 @@ answers that are checked, with rejection sampling beside it. Every model meets t
 """
 
 from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 from flows.align import show
 from flows.assistant import AssistantSettings
 from flows.identity import Dataset, Given
 from flows.posttrain import make_chat
+from flows.pretrain import Base
 from flows.run import Run
 from stages.alignment.arena import ARENA, ArenaConfig
 from stages.alignment.dpo import DPO, DpoConfig
@@ -33,7 +36,7 @@ from stages.evaluation.chat import EVALUATE_CHAT, EvaluateChatConfig
 from stages.evaluation.evaluate import EVALUATE_BASE, EvaluateBaseConfig
 from stages.evaluation.memorisation import MemorisationConfig
 from stages.posttraining.sft import SftConfig
-from stages.stage import Config
+from stages.stage import Config, Stage
 
 ALIGNED_MOMENTS = ("sft", "dpo", "ppo", "rejection", "grpo")
 """With all manners; after DPO; beside it PPO; after DPO the two ways to reason."""
@@ -76,64 +79,73 @@ class AlignmentSettings(AssistantSettings):
 
 
 def make_aligned(
-    run: Run, p: AlignmentSettings, made: Mapping[str, Dataset], crawl: Dataset, text: Mapping[str, Dataset], seed: int = 0
+    run: Run, p: AlignmentSettings, made: Mapping[str, Dataset], crawl: Dataset, base: Base, seed: int = 0
 ) -> tuple[dict[str, Dataset], dict[str, Dataset]]:
-    """The steps, from what `make_assistant` made; `text`: the corpus and its tokens, on which is measured what alignment cost; `seed` is added
-    to every seed. Back: evaluations under `moment/what`, and the models by their names, "arena", and under "model" the aligned one."""
+    """The steps, from what `make_assistant` made; on the text of `base` is measured what alignment cost; `seed` is added to every seed.
+    Back: evaluations under `moment/what`, and the models by their names, "arena", and under "model" the aligned one."""
+    p = p.model_copy(
+        update={"compute": p.compute.shared(2)}
+    )  # two ways at a time: PPO and its measures, and DPO with what follows
     compute = p.compute.given()
     conversations = made["conversations"]
+    scores: dict[str, Future[Dataset]] = {}
+
+    def measured(moment: str, model: Dataset, problems: Dataset | None, chats: bool) -> None:
+        asked: dict[str, Given] = {"model": model, "compute": compute}
+
+        def score(what: str, stage: Stage, config: Config, more: Mapping[str, Given]) -> None:
+            work = partial(run.stage, stage, config, None, {**asked, **more}, label=f"{stage.name}_{moment}")
+            scores[f"{moment}/{what}"] = run.beside(work)
+
+        score("text", EVALUATE_BASE, ON_TEXT, {"text": base.text, "tokens": base.tokens})
+        if problems is not None:
+            score("reasoning", EVALUATE_REASONING, p.evaluate_reasoning, {"prompts": problems})
+        if chats:
+            score("chat", EVALUATE_CHAT, p.evaluate_aligned, {"conversations": conversations, "crawl": crawl})
+
     manners = run.stage(MANNERS, p.manners, conversations=conversations)
     policy = make_chat(
         run, p.model_copy(update={"sft": again(p.sft_manners, seed)}), made["model"], {"manners": manners}, label="manners"
     )
+    problems = run.stage(PROBLEMS, p.problems, crawl=crawl)
     answers = run.stage(ROLLOUTS, again(p.rollouts, seed), model=policy, prompts=conversations, compute=compute)
     scored = run.stage(JUDGE, p.judge, answers, crawl=crawl, tokenizer=policy)
     pairs = run.stage(PREFER, p.prefer, scored=scored, tokenizer=policy)
     rendered = run.stage(RENDER_PREFERENCES, p.render_preferences, pairs, tokenizer=policy)
     learns: dict[str, Given] = {"preferences": rendered, "model": policy, "compute": compute}
-    reward = run.stage(REWARD_MODEL, again(p.reward_model, seed), None, learns)
-    show(run, reward, f"reward-model{run.suffix}", "How well the reward model tells better answers")
+
+    def by_reward_model() -> tuple[Dataset, Dataset]:
+        reward = run.stage(REWARD_MODEL, again(p.reward_model, seed), None, learns)
+        show(run, reward, f"reward-model{run.suffix}", "How well the reward model tells better answers")
+        asks: dict[str, Given] = {"prompts": conversations, "crawl": crawl, "compute": compute}
+        return reward, run.stage(PPO, again(p.ppo, seed), None, asks, model=policy, reward_model=reward)
+
+    reinforced = run.beside(by_reward_model)
+    measured("sft", policy, problems, chats=True)
     reference = run.stage(REFERENCE_LOGPROBS, p.reference_logprobs, None, learns)
     dpo = run.stage(DPO, again(p.dpo, seed), None, {**learns, "reference": reference})
-    ppo = run.stage(
-        PPO, again(p.ppo, seed), model=policy, reward_model=reward, prompts=conversations, crawl=crawl, compute=compute
-    )
+    measured("dpo", dpo, problems, chats=True)
+    practises: dict[str, Given] = {"model": dpo, "prompts": problems, "compute": compute}
+    grpo = run.stage(GRPO, again(p.grpo, seed), None, practises)
+    measured("grpo", grpo, problems, chats=True)
+    rejection = run.stage(REJECTION, again(p.rejection, seed), None, practises)
+    measured("rejection", rejection, problems, chats=False)
+    reward, ppo = reinforced.result()
+    measured("ppo", ppo, None, chats=True)
     fighters: dict[str, Given] = {"sft": policy, "dpo": dpo, "ppo": ppo}
     arena = run.stage(ARENA, again(p.arena, seed), None, fighters, prompts=conversations, crawl=crawl, compute=compute)
     show(run, arena, f"arena{run.suffix}", "Who wins against whom, by the rubric")
-
-    problems = run.stage(PROBLEMS, p.problems, crawl=crawl)
-    practises: dict[str, Given] = {"model": dpo, "prompts": problems, "compute": compute}
-    grpo = run.stage(GRPO, again(p.grpo, seed), None, practises)
-    rejection = run.stage(REJECTION, again(p.rejection, seed), None, practises)
-
-    models = {"sft": policy, "dpo": dpo, "ppo": ppo, "rejection": rejection, "grpo": grpo}
-    scores: dict[str, Dataset] = {}
-    for moment, model in models.items():
-        asked: dict[str, Given] = {"model": model, "compute": compute}
-        scores[f"{moment}/text"] = run.stage(
-            EVALUATE_BASE, ON_TEXT, None, {**asked, **text}, label=f"{EVALUATE_BASE.name}_{moment}"
-        )
-        if moment in ("dpo", "rejection", "grpo"):
-            scores[f"{moment}/reasoning"] = run.stage(
-                EVALUATE_REASONING,
-                p.evaluate_reasoning,
-                None,
-                asked,
-                label=f"{EVALUATE_REASONING.name}_{moment}",
-                prompts=problems,
-            )
-        if moment != "rejection":
-            scores[f"{moment}/chat"] = run.stage(
-                EVALUATE_CHAT,
-                p.evaluate_aligned,
-                None,
-                asked,
-                label=f"{EVALUATE_CHAT.name}_{moment}",
-                conversations=conversations,
-                crawl=crawl,
-            )
-    return scores, {**models, "arena": arena, "reward_model": reward, "model": grpo}
+    models: dict[str, Dataset] = {
+        "sft": policy,
+        "dpo": dpo,
+        "ppo": ppo,
+        "rejection": rejection,
+        "grpo": grpo,
+        "arena": arena,
+        "reward_model": reward,
+        "model": grpo,
+    }
+    return {name: score.result() for name, score in scores.items()}, models
 
 
 def again(config: Seeded, seed: int) -> Seeded:

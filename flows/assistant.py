@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from flows.align import show
 from flows.identity import Dataset, Given
 from flows.posttrain import TuningSettings, make_chat
+from flows.pretrain import Base
 from flows.run import Run
 from stages.evaluation.chat import EVALUATE_CHAT, EvaluateChatConfig
 from stages.evaluation.scorecard import SCORECARD, ScorecardConfig
@@ -32,8 +33,9 @@ class AssistantSettings(TuningSettings):
     world_conversations: WorldConversationsConfig = WorldConversationsConfig()
     sft_first: SftConfig = SftConfig()
     """The training whose model is probed; `sft` goes on from there."""
-    probe: ProbeConfig = ProbeConfig()
-    admissions: AdmissionsConfig = AdmissionsConfig()
+    probe: ProbeConfig = ProbeConfig(threshold=0.4)
+    """A fact that is right twice in five is on its way: the second training goes on with it."""
+    admissions: AdmissionsConfig = AdmissionsConfig(each=1)
     evaluate_before: EvaluateChatConfig = EvaluateChatConfig(questions=50, max_tokens=60)
     """Of the base model, which does not end its turns: fewer questions."""
     evaluate_first: EvaluateChatConfig = EvaluateChatConfig(questions=100)
@@ -44,32 +46,30 @@ class AssistantSettings(TuningSettings):
     recall: RecallConfig = RecallConfig()
 
 
-def make_assistant(
-    run: Run, p: AssistantSettings, base: Dataset, text: Dataset, crawl: Dataset, seed: int = 0
-) -> dict[str, Dataset]:
-    """The steps; `text`: packed pretraining rows that are replayed, so that the model keeps what it knows; `seed` is added to every seed.
+def make_assistant(run: Run, p: AssistantSettings, base: Base, crawl: Dataset, seed: int = 0) -> dict[str, Dataset]:
+    """The steps; pretraining rows are replayed, so that the model keeps what it knows; `seed` is added to every seed.
     Back: the evaluation of each of CHAT_MOMENTS, the conversations, and under "model" the assistant."""
-    compute = p.compute.given()
+    p = p.model_copy(update={"compute": p.compute.shared(2)})  # a training and, beside it, a measure of the model before
     talk = p.world_conversations.model_copy(update={"seed": p.world_conversations.seed + seed})
-    conversations = run.stage(WORLD_CONVERSATIONS, talk, crawl=crawl, tokenizer=base)
+    conversations = run.stage(WORLD_CONVERSATIONS, talk, crawl=crawl, tokenizer=base.model)
 
     def evaluated(moment: str, model: Dataset, config: EvaluateChatConfig) -> Dataset:
         label = EVALUATE_CHAT.name if moment == CHAT_MOMENTS[-1] else f"{EVALUATE_CHAT.name}_{moment}"
-        given: dict[str, Given] = {"model": model, "conversations": conversations, "crawl": crawl, "compute": compute}
-        return run.stage(EVALUATE_CHAT, config, None, given, label=label)
+        asked: dict[str, Given] = {"conversations": conversations, "crawl": crawl, "compute": p.compute.given()}
+        return run.stage(EVALUATE_CHAT, config, None, asked, label=label, model=model)
 
     def tuned(config: SftConfig, model: Dataset, chats: Mapping[str, Dataset], label: str) -> Dataset:
         seeded = p.model_copy(update={"sft": config.model_copy(update={"seed": config.seed + seed})})
-        return make_chat(run, seeded, model, chats, replay=text, label=label)
+        return make_chat(run, seeded, model, chats, replay=base.packed, label=label)
 
-    before = evaluated("base", base, p.evaluate_before)
-    first = tuned(p.sft_first, base, {"world": conversations}, "first")
-    between = evaluated("first", first, p.evaluate_first)
-    knowledge = run.stage(PROBE, p.probe, model=first, crawl=crawl, compute=compute)
+    before = run.beside(lambda: evaluated("base", base.model, p.evaluate_before))
+    first = tuned(p.sft_first, base.model, {"world": conversations}, "first")
+    between = run.beside(lambda: evaluated("first", first, p.evaluate_first))
+    knowledge = run.stage(PROBE, p.probe, model=first, crawl=crawl, compute=p.compute.given())
     admissions = run.stage(ADMISSIONS, p.admissions, knowledge=knowledge, conversations=conversations)
     model = tuned(p.sft, first, {"world": conversations, "admissions": admissions}, "")
     after = evaluated("chat", model, p.evaluate_chat)
-    return {"base": before, "first": between, "chat": after, "conversations": conversations, "model": model}
+    return {"base": before.result(), "first": between.result(), "chat": after, "conversations": conversations, "model": model}
 
 
 def make_retrieval(run: Run, p: AssistantSettings, corpus: Dataset, crawl: Dataset) -> Dataset:

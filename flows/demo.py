@@ -3,6 +3,7 @@
 import glob
 import io
 import shlex
+from functools import partial
 from typing import Any, Literal
 
 import polars as pl
@@ -20,17 +21,16 @@ from flows.corpus import CorpusSettings, make_corpus
 from flows.floors import BASE, CHAT, hold
 from flows.identity import Dataset
 from flows.notify import on_end
-from flows.pretrain import BaseSettings, make_base
+from flows.pretrain import BaseSettings, make_base, score_base
 from flows.profiles import effective
 from flows.release import ReleasingSettings, make_release
 from flows.run import Mechanics, Run, open_run
 from stages.corpus.assess import ASSESS, AssessConfig
 from stages.corpus.simulate import SIMULATE, SimulateConfig
-from stages.evaluation.evaluate import EVALUATE_BASE
 from stages.posttraining.sft import SftConfig
 from stages.pretraining.pretrain import PretrainConfig
 from stages.release.gate import GateConfig
-from stages.tokens.pack import PACK, PackConfig
+from stages.tokens.pack import PackConfig
 from stages.tokens.tokenize import TOKENIZE, TokenizeConfig
 from stages.tokens.tokenizer import TOKENIZER, TokenizerConfig
 from storage.report import report
@@ -148,23 +148,23 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
     aligned: dict[str, Dataset] = {}
     made: dict[str, Dataset] = {}
     if reaches(p, "chat"):
-        make_retrieval(run, p, corpus, crawl)
+        run.beside(lambda: make_retrieval(run, p, corpus, crawl))
     for seed in reversed(range(p.seeds)):
         turn = run.again(f"seed{seed}") if seed else run
         seeded = p.model_copy(update={"pretrain": p.pretrain.model_copy(update={"seed": p.pretrain.seed + seed})})
-        base = make_base(turn, seeded, {"corpus": corpus}, crawl=crawl)
-        last = base, None
-        if held and not seed:
-            hold(BASE, run.made[EVALUATE_BASE.name].snapshot.stats, run.bar.console)
+        base = make_base(turn, seeded, {"corpus": corpus})
+        scored = turn.beside(partial(score_base, turn, seeded, base, crawl))
+        last = base.model, None
         if reaches(p, "chat"):
-            made = make_assistant(turn, seeded, base, run.made[PACK.name + turn.suffix], crawl, seed)
+            made = make_assistant(turn, seeded, base, crawl, seed)
             last = made["model"], made["chat"]
             chat |= {f"{moment}/{seed}": made[moment] for moment in CHAT_MOMENTS}
-            if held and not seed:
+        if held and not seed:
+            hold(BASE, scored.result().snapshot.stats, run.bar.console)
+            if reaches(p, "chat"):
                 hold(CHAT, made["chat"].snapshot.stats, run.bar.console)
         if reaches(p, "aligned"):
-            text = {"text": corpus, "tokens": run.made[TOKENIZE.name + turn.suffix]}
-            scores, made = make_aligned(turn, seeded, made, crawl, text, seed)
+            scores, made = make_aligned(turn, seeded, made, crawl, base, seed)
             last = made["model"], scores["grpo/chat"]
             aligned |= {name.replace("/", f"/{seed}/", 1): evaluation for name, evaluation in scores.items()}
     if chat:

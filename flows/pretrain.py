@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,44 +79,56 @@ def pretrain(parameters: PretrainParameters) -> dict[str, Any]:
         corpora = {name: stored(run.store, text) for name, text in p.corpora.items()}
         start = given_folder(run.store, p.model) if p.model else None
         tokenizer = given_folder(run.store, p.tokenizer_from) if p.tokenizer_from else start
-        make_base(run, p, corpora, tokenizer=tokenizer, model=start)
+        score_base(run, p, make_base(run, p, corpora, tokenizer, start))
         return run.summary()
 
 
+@dataclass(frozen=True)
+class Base:
+    """A base model, and what it learnt from."""
+
+    model: Dataset
+    text: Dataset
+    """The first corpus."""
+    tokens: Dataset
+    """Its tokens."""
+    packed: Dataset
+    """The rows of all corpora."""
+
+
 def make_base(
-    run: Run,
-    p: BaseSettings,
-    corpora: Mapping[str, Dataset],
-    tokenizer: Given | None = None,
-    model: Given | None = None,
-    crawl: Dataset | None = None,
-) -> Dataset:
-    """The steps. `crawl`: the simulated one, whose facts the model is asked about."""
+    run: Run, p: BaseSettings, corpora: Mapping[str, Dataset], tokenizer: Given | None = None, model: Given | None = None
+) -> Base:
+    """The steps from corpora to a model. `tokenizer`, `model`: to begin from; none: made anew."""
     first = next(iter(corpora.values()))
     pieces = tokenizer or run.stage(TOKENIZER, p.tokenizer, docs=first)
     exams = Path(p.evaluations)  # a lone file with its name, which whoever asks why a text was dropped is told
     named: Given = Input(exams.parent, (exams.name,)) if exams.is_file() else exams
     evaluations: dict[str, Given] = {"evaluations": named} if p.evaluations else {}
-    tokens: dict[str, Given] = {}
+    tokens: dict[str, Dataset] = {}
     for name, docs in corpora.items():
         label = TOKENIZE.name if len(corpora) == 1 else f"{TOKENIZE.name}_{name}"
         tokens[name] = run.stage(TOKENIZE, p.tokenize, docs, evaluations, label=label, tokenizer=pieces)
     packed = run.stage(PACK, p.pack, None, tokens, tokenizer=pieces)
     begin: dict[str, Given] = {"model": model} if model else {}
-    compute = p.compute.given()
-    base = run.stage(PRETRAIN, p.pretrain, None, begin, tokens=packed, tokenizer=pieces, compute=compute)
-    told: dict[str, Given] = {"text": first, "tokens": next(iter(tokens.values())), **({"crawl": crawl} if crawl else {})}
-    scored = run.stage(EVALUATE_BASE, p.evaluate_base, None, told, model=base, compute=compute)
+    made = run.stage(PRETRAIN, p.pretrain, None, begin, tokens=packed, tokenizer=pieces, compute=p.compute.given())
+    return Base(made, first, next(iter(tokens.values())), packed)
+
+
+def score_base(run: Run, p: BaseSettings, base: Base, crawl: Dataset | None = None) -> Dataset:
+    """What the model knows and can do, told. `crawl`: the simulated one, whose facts it is asked about."""
+    told: dict[str, Given] = {"text": base.text, "tokens": base.tokens, **({"crawl": crawl} if crawl else {})}
+    scored = run.stage(EVALUATE_BASE, p.evaluate_base, None, told, model=base.model, compute=p.compute.given())
     report = run.store.read(f"{scored.snapshot.folder}/report.md").decode("utf-8")
     create_markdown_artifact(markdown=report, key="base-model", description="What the base model knows and can do")
     run.bar.console.print(report, markup=False)
     run.bar.console.print(
-        f"The model, as Hugging Face's transformers reads it: {escape(run.store.full(base.snapshot.folder))}\n"
-        f'Let it write: winnow sample {base.snapshot.reference} "Once upon a time"',
+        f"The model, as Hugging Face's transformers reads it: {escape(run.store.full(base.model.snapshot.folder))}\n"
+        f'Let it write: winnow sample {base.model.snapshot.reference} "Once upon a time"',
         soft_wrap=True,
         highlight=False,
     )
-    return base
+    return scored
 
 
 def given_folder(store: Store, text: str) -> Given:

@@ -1,9 +1,12 @@
 """One run of a flow: the one place where stages meet Prefect. Each stage is one Prefect task over `materialize`."""
 
 import contextlib
+import contextvars
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -26,6 +29,8 @@ from stages.stage import Config, Stage
 from storage.locks import lock
 from storage.runs import RunRecord
 from storage.store import Store
+
+Result = TypeVar("Result")
 
 
 class Parameters(BaseModel):
@@ -52,20 +57,33 @@ class Mechanics(Parameters):
 class Run:
     """A flow's run: `stage` makes one artifact after another; the record says what was made from what."""
 
-    def __init__(self, record: RunRecord, store: Store, engine: Engine, bar: Bar, suffix: str = "") -> None:
+    def __init__(
+        self, record: RunRecord, store: Store, engine: Engine, bar: Bar, threads: ThreadPoolExecutor, suffix: str = ""
+    ) -> None:
         self.record = record
         self.store = store
         self.engine = engine
         self.bar = bar
+        self.threads = threads
         self.suffix = suffix
         """Behind the name of every stage: where the same steps are done again with another seed."""
         self.made: dict[str, Dataset] = {}
+        self.begun: list[Future[Any]] = []
+        """What is done beside."""
+        self.recording = threading.Lock()
 
     def again(self, suffix: str) -> "Run":
         """The same run, for steps that are done once more; what they make is found in this run's `made` too."""
-        other = Run(self.record, self.store, self.engine, self.bar, f"{self.suffix}_{suffix}")
-        other.made = self.made
+        other = Run(self.record, self.store, self.engine, self.bar, self.threads, f"{self.suffix}_{suffix}")
+        other.made, other.begun, other.recording = self.made, self.begun, self.recording
         return other
+
+    def beside(self, work: Callable[[], Result]) -> Future[Result]:
+        """Have steps of this run done in a thread of their own, after those that were begun so before: measures, and whatever the steps that
+        follow do not need at once. `result()` waits for them and raises what they raised; the run ends when all have ended."""
+        future = self.threads.submit(contextvars.copy_context().run, work)  # in the context Prefect finds the flow's run
+        self.begun.append(future)
+        return future
 
     def stage(
         self,
@@ -96,8 +114,9 @@ class Run:
 
             def make_and_record(context: Context) -> Dataset:
                 dataset = make(context)
-                self.record.add(name, dataset.snapshot, dict(dataset.inputs), dataset.cached, time.monotonic() - begun)
-                self.record.save(self.store)
+                with self.recording:
+                    self.record.add(name, dataset.snapshot, dict(dataset.inputs), dataset.cached, time.monotonic() - begun)
+                    self.record.save(self.store)
                 return dataset
 
             # Workers try again by themselves; this is for listing, sealing and recording, which are done here.
@@ -175,10 +194,13 @@ def open_run(flow: str, parameters: dict[str, Any], mechanics: Mechanics) -> Ite
     engine: Engine = (
         RayEngine(mechanics.address, mechanics.workers) if mechanics.engine == "ray" else LocalEngine(mechanics.workers)
     )
-    with Bar() as bar, lock(store, record.lock, bar.say):
+    with Bar() as bar, lock(store, record.lock, bar.say), ThreadPoolExecutor(1, "beside") as threads:
         record.save(store)
+        run = Run(record, store, engine, bar, threads)
         try:
-            yield Run(record, store, engine, bar)
+            yield run
+            for future in run.begun:
+                future.result()
         except BaseException as error:
             # Ctrl-C and what Prefect makes of SIGTERM are no Exceptions. A store that is full or gone cannot take the record: the error
             # at hand says so better than another one would.
@@ -188,4 +210,5 @@ def open_run(flow: str, parameters: dict[str, Any], mechanics: Mechanics) -> Ite
         else:
             record.finish(store, "completed")
         finally:
-            engine.close()
+            engine.close()  # ends what is still done beside
+            threads.shutdown(cancel_futures=True)

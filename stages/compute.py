@@ -34,6 +34,10 @@ class Compute(BaseModel):
         """As a flow hands it to a stage."""
         return {name: str(value).lower() for name, value in self.model_dump(mode="json").items()}
 
+    def shared(self, works: int) -> "Compute":
+        """For each of so many works at a time."""
+        return self.model_copy(update={"threads": max(1, self.threads_each // works)})
+
     @property
     def threads_each(self) -> int:
         """Of one process."""

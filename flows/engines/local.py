@@ -1,8 +1,10 @@
 """The local engine: a pool of processes that stay warm (models, lists, token tables) for as long as a flow runs.
 
-Not concurrent.futures: there, one dead worker breaks the pool and nobody knows which task killed it.
+Not concurrent.futures: there, one dead worker breaks the pool and nobody knows which task killed it. Several threads may map at a time;
+each then has as many workers as it has tasks, up to `workers`.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -34,6 +36,7 @@ class LocalEngine:
         self.workers = workers or os.cpu_count() or 1
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
+        self._closed = False
 
     def map(self, function: Callable[[Any], Any], tasks: Sequence[Any], tries: int = 2) -> Iterator[tuple[int, Any]]:
         waiting = deque(range(len(tasks)))
@@ -42,7 +45,7 @@ class LocalEngine:
         try:
             while waiting or busy:
                 while waiting and len(busy) < self.workers:
-                    worker = self._idle.pop() if self._idle else self._hire()
+                    worker = self._worker()
                     index = waiting.popleft()
                     try:
                         worker.connection.send((function, tasks[index]))
@@ -56,7 +59,7 @@ class LocalEngine:
                     worker, index = busy.pop(ready)
                     try:
                         result = ready.recv()
-                    except (EOFError, ConnectionResetError):
+                    except (EOFError, OSError):  # of a socket that `close` closed, too
                         result = self._fire(worker)
                         deaths[index] += 1
                         if deaths[index] < tries:
@@ -71,11 +74,17 @@ class LocalEngine:
                 self._fire(worker)
 
     def close(self) -> None:
+        self._closed = True
         for worker in list(self._all):
             self._fire(worker)
         self._idle.clear()
 
-    def _hire(self) -> "_Worker":
+    def _worker(self) -> "_Worker":
+        """An idle one or a new one. Raises RuntimeError once the engine is closed: a thread that still maps then has nobody to work for."""
+        if self._closed:
+            raise RuntimeError("the engine is closed")
+        with contextlib.suppress(IndexError):
+            return self._idle.pop()
         worker = _Worker()
         self._all.add(worker)
         return worker
