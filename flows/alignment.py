@@ -6,7 +6,6 @@ answers that are checked, with rejection sampling beside it. Every model meets t
 """
 
 from collections.abc import Mapping
-from concurrent.futures import Future
 from functools import partial
 from typing import TypeVar
 
@@ -15,7 +14,7 @@ from flows.assistant import AssistantSettings
 from flows.identity import Dataset, Given
 from flows.posttrain import make_chat
 from flows.pretrain import Base
-from flows.run import Run
+from flows.run import Beside, Run
 from stages.alignment.arena import ARENA, ArenaConfig
 from stages.alignment.dpo import DPO, DpoConfig
 from stages.alignment.evaluate_reasoning import EVALUATE_REASONING, EvaluateReasoningConfig
@@ -55,12 +54,14 @@ class AlignmentSettings(AssistantSettings):
         steps=250,
         rows=4,
         dtype="fp32",
-        matrix_rate=0.004,
+        matrix_rate=0.0015,
+        rate=0.0004,
+        embedding_rate=0.0004,
         prompts=("Where does Mira live?",),
         validation_every=0,
         samples_every=0,
     )
-    """Short: the model knows all of it, and learns to say it in every manner."""
+    """Short and slow: the model knows all of it, and learns to say it in every manner; at higher rates it forgets how to reckon."""
     rollouts: RolloutsConfig = RolloutsConfig(select=ASKED.model_copy(update={"count": 1600}), samples=4)
     judge: JudgeConfig = JudgeConfig()
     prefer: PreferConfig = PreferConfig()
@@ -68,12 +69,13 @@ class AlignmentSettings(AssistantSettings):
     reward_model: RewardModelConfig = RewardModelConfig()
     reference_logprobs: ReferenceLogprobsConfig = ReferenceLogprobsConfig(dtype="fp32")
     dpo: DpoConfig = DpoConfig(chosen_nll=1.0, dtype="fp32")
-    ppo: PpoConfig = PpoConfig(select=ASKED)
+    ppo: PpoConfig = PpoConfig(select=ASKED, steps=120)
     arena: ArenaConfig = ArenaConfig()
-    problems: ProblemsConfig = ProblemsConfig(steps=(4, 5))
-    grpo: GrpoConfig = GrpoConfig(steps=100)
+    problems: ProblemsConfig = ProblemsConfig(steps=(1, 2, 3, 5), train=1500)
+    """Short chains tell which step was wrong, long ones hardly do: it takes both."""
+    grpo: GrpoConfig = GrpoConfig(steps=60, prompts=32)
     rejection: RejectionConfig = RejectionConfig(steps=60)
-    evaluate_reasoning: EvaluateReasoningConfig = EvaluateReasoningConfig(samples=2)
+    evaluate_reasoning: EvaluateReasoningConfig = EvaluateReasoningConfig(questions=150, samples=2)
     evaluate_aligned: EvaluateChatConfig = EvaluateChatConfig(questions=100)
     """Of every aligned model: fewer questions."""
 
@@ -88,7 +90,7 @@ def make_aligned(
     )  # two ways at a time: PPO and its measures, and DPO with what follows
     compute = p.compute.given()
     conversations = made["conversations"]
-    scores: dict[str, Future[Dataset]] = {}
+    scores: dict[str, Beside[Dataset]] = {}
 
     def measured(moment: str, model: Dataset, problems: Dataset | None, chats: bool) -> None:
         asked: dict[str, Given] = {"model": model, "compute": compute}

@@ -49,13 +49,13 @@ class AssistantSettings(TuningSettings):
 def make_assistant(run: Run, p: AssistantSettings, base: Base, crawl: Dataset, seed: int = 0) -> dict[str, Dataset]:
     """The steps; pretraining rows are replayed, so that the model keeps what it knows; `seed` is added to every seed.
     Back: the evaluation of each of CHAT_MOMENTS, the conversations, and under "model" the assistant."""
-    p = p.model_copy(update={"compute": p.compute.shared(2)})  # a training and, beside it, a measure of the model before
+    compute = p.compute.shared(2).given()
     talk = p.world_conversations.model_copy(update={"seed": p.world_conversations.seed + seed})
     conversations = run.stage(WORLD_CONVERSATIONS, talk, crawl=crawl, tokenizer=base.model)
 
     def evaluated(moment: str, model: Dataset, config: EvaluateChatConfig) -> Dataset:
         label = EVALUATE_CHAT.name if moment == CHAT_MOMENTS[-1] else f"{EVALUATE_CHAT.name}_{moment}"
-        asked: dict[str, Given] = {"conversations": conversations, "crawl": crawl, "compute": p.compute.given()}
+        asked: dict[str, Given] = {"conversations": conversations, "crawl": crawl, "compute": compute}
         return run.stage(EVALUATE_CHAT, config, None, asked, label=label, model=model)
 
     def tuned(config: SftConfig, model: Dataset, chats: Mapping[str, Dataset], label: str) -> Dataset:
@@ -65,7 +65,7 @@ def make_assistant(run: Run, p: AssistantSettings, base: Base, crawl: Dataset, s
     before = run.beside(lambda: evaluated("base", base.model, p.evaluate_before))
     first = tuned(p.sft_first, base.model, {"world": conversations}, "first")
     between = run.beside(lambda: evaluated("first", first, p.evaluate_first))
-    knowledge = run.stage(PROBE, p.probe, model=first, crawl=crawl, compute=p.compute.given())
+    knowledge = run.stage(PROBE, p.probe, model=first, crawl=crawl, compute=compute)
     admissions = run.stage(ADMISSIONS, p.admissions, knowledge=knowledge, conversations=conversations)
     model = tuned(p.sft, first, {"world": conversations, "admissions": admissions}, "")
     after = evaluated("chat", model, p.evaluate_chat)

@@ -5,8 +5,8 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, Generic, Literal, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -31,6 +31,7 @@ from storage.runs import RunRecord
 from storage.store import Store
 
 Result = TypeVar("Result")
+PAUSE = 0.5  # seconds
 
 
 class Parameters(BaseModel):
@@ -54,6 +55,20 @@ class Mechanics(Parameters):
     """Prefect block that is told when a run fails, such as webhook/ops or slack-webhook/ops; empty: nobody."""
 
 
+class Beside(Generic[Result]):
+    """Steps that are done in a thread of their own."""
+
+    def __init__(self, future: Future[Result]) -> None:
+        self._future = future
+
+    def result(self) -> Result:
+        """Wait for them; raises what they raised. Looks up now and then: polars has a SIGINT handler after which a wait for a lock just goes
+        on, and Ctrl-C would be heard when all is done."""
+        while not self._future.done():
+            wait([self._future], timeout=PAUSE)
+        return self._future.result()
+
+
 class Run:
     """A flow's run: `stage` makes one artifact after another; the record says what was made from what."""
 
@@ -68,7 +83,7 @@ class Run:
         self.suffix = suffix
         """Behind the name of every stage: where the same steps are done again with another seed."""
         self.made: dict[str, Dataset] = {}
-        self.begun: list[Future[Any]] = []
+        self.begun: list[Beside[Any]] = []
         """What is done beside."""
         self.recording = threading.Lock()
 
@@ -78,12 +93,12 @@ class Run:
         other.made, other.begun, other.recording = self.made, self.begun, self.recording
         return other
 
-    def beside(self, work: Callable[[], Result]) -> Future[Result]:
+    def beside(self, work: Callable[[], Result]) -> Beside[Result]:
         """Have steps of this run done in a thread of their own, after those that were begun so before: measures, and whatever the steps that
         follow do not need at once. `result()` waits for them and raises what they raised; the run ends when all have ended."""
-        future = self.threads.submit(contextvars.copy_context().run, work)  # in the context Prefect finds the flow's run
-        self.begun.append(future)
-        return future
+        begun = Beside(self.threads.submit(contextvars.copy_context().run, work))  # in the context Prefect finds the flow's run
+        self.begun.append(begun)
+        return begun
 
     def stage(
         self,
@@ -199,8 +214,8 @@ def open_run(flow: str, parameters: dict[str, Any], mechanics: Mechanics) -> Ite
         run = Run(record, store, engine, bar, threads)
         try:
             yield run
-            for future in run.begun:
-                future.result()
+            for begun in run.begun:
+                begun.result()
         except BaseException as error:
             # Ctrl-C and what Prefect makes of SIGTERM are no Exceptions. A store that is full or gone cannot take the record: the error
             # at hand says so better than another one would.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -16,13 +17,13 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.crawl import MEMO, _contents
 from flows.engines.local import LocalEngine
-from flows.run import Mechanics, open_run
+from flows.run import Mechanics, Run, open_run
 from stages.corpus.sources import discover
 from storage.problem import Problem
 from storage.runs import records
 from storage.shards import sha256
 from storage.store import Store
-from tests.flows.toy import context, numbers
+from tests.flows.toy import MEET, MeetConfig, context, numbers
 
 SLOW_RUN = """
 import sys
@@ -43,12 +44,13 @@ def slow():
 with prefect_api():
     slow()
 """
+SLOW_BESIDE = SLOW_RUN.replace("run.stage(SLOW, NoConfig(), docs)", "run.beside(lambda: run.stage(SLOW, NoConfig(), docs))")
 
 
-def stopped(order: signal.Signals, store: Path, environment: dict[str, str]) -> None:
+def stopped(order: signal.Signals, store: Path, environment: dict[str, str], script: str = SLOW_RUN) -> None:
     """Start a run, send `order` to all its processes as a terminal does, and see it end soon, resumable and without orphans."""
     run = subprocess.Popen(
-        [sys.executable, "-c", SLOW_RUN, str(store)],
+        [sys.executable, "-c", script, str(store)],
         env=environment,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
@@ -71,6 +73,43 @@ def test_a_run_that_is_stopped_ends_at_once_and_says_so(
     order: signal.Signals, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     stopped(order, tmp_path, environment)
+
+
+def test_what_is_done_beside_is_stopped_with_the_run(tmp_path: Path, environment: dict[str, str]) -> None:
+    stopped(signal.SIGINT, tmp_path, environment, SLOW_BESIDE)
+
+
+def run_of(work: Callable[[Run], object], store: Path, api: str) -> None:
+    @flow
+    def toy() -> None:
+        with open_run("toy", {}, Mechanics(store=str(store), workers=1)) as run:
+            work(run)
+
+    with temporary_settings({PREFECT_API_URL: api}):
+        toy()
+
+
+def test_steps_beside_run_at_the_same_time_and_are_waited_for(tmp_path: Path, environment: dict[str, str]) -> None:
+    one, two = (str(tmp_path / name) for name in ("one", "two"))
+
+    def meet(run: Run) -> None:
+        run.beside(lambda: run.stage(MEET, MeetConfig(mine=one, other=two), label="first"))
+        run.stage(MEET, MeetConfig(mine=two, other=one), label="second")
+        run.beside(lambda: run.stage(MEET, MeetConfig(mine=one, other=one), label="third"))
+
+    run_of(meet, tmp_path / "store", environment["PREFECT_API_URL"])
+    [record] = records(Store(str(tmp_path / "store")))
+    assert (record.state, sorted(record.artifacts)) == ("completed", ["first", "second", "third"])
+
+
+def test_a_fault_beside_fails_the_run(tmp_path: Path, environment: dict[str, str]) -> None:
+    def fail(run: Run) -> None:
+        run.beside(lambda: run.task("numbers", lambda context: numbers(context, {"a.warc": ["no number"]})))
+
+    with pytest.raises(Exception, match="no number"):
+        run_of(fail, tmp_path, environment["PREFECT_API_URL"])
+    [record] = records(Store(str(tmp_path)))
+    assert (record.state, record.artifacts) == ("failed", {})
 
 
 def test_ctrl_c_also_ends_a_run_with_a_private_server_at_once(tmp_path: Path) -> None:

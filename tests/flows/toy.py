@@ -12,6 +12,7 @@ from flows.identity import Dataset
 from flows.materialize import Context, sources
 from stages.rules import Rule, decide
 from stages.stage import REASON, Config, Stage
+from storage.problem import Problem
 from storage.shards import encode
 from storage.store import Store
 
@@ -33,6 +34,27 @@ class BelowConfig(Config):
 def _below(docs: pl.DataFrame, config: BelowConfig, sides: object) -> pl.DataFrame:
     measured = docs.with_columns((pl.col("number") * 2).alias("twice"))
     return decide(measured, [Rule("large", "number", "above", config.largest)])
+
+
+class MeetConfig(Config):
+    """Of MEET."""
+
+    mine: str
+    """A file that is made."""
+    other: str
+    """One that is waited for."""
+
+
+def _meet(inputs: dict, out: Path, config: MeetConfig) -> dict:
+    """Ends when whoever makes the other file is at work too."""
+    Path(config.mine).touch()
+    deadline = time.monotonic() + 60
+    while not Path(config.other).exists():
+        if time.monotonic() > deadline:
+            raise Problem(f"nobody made {config.other}")
+        time.sleep(0.02)
+    (out / "met.txt").write_text("met")
+    return {}
 
 
 def _squares(docs: pl.DataFrame, config: Config, sides: object) -> pl.DataFrame:
@@ -159,3 +181,6 @@ def die_the_first_time(task: str) -> str:
         Path(task).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return "alive"
+
+
+MEET = Stage(name="meet", version=1, run=_meet, config=MeetConfig, shape="whole")
