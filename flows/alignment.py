@@ -49,12 +49,12 @@ ASKED = Selection(split="train", kinds=("fact", "unknown"))
 class AlignmentSettings(AssistantSettings):
     """From an assistant to an aligned one that reasons: the settings of every step."""
 
-    manners: MannersConfig = MannersConfig()
+    manners: MannersConfig = MannersConfig(polite=0.25, rude=0.25, long=0.2)
     sft_manners: SftConfig = SftConfig(
         steps=250,
         rows=4,
         dtype="fp32",
-        matrix_rate=0.0015,
+        matrix_rate=0.0025,
         rate=0.0004,
         embedding_rate=0.0004,
         prompts=("Where does Mira live?",),

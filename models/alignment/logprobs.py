@@ -2,7 +2,7 @@
 
 In: hidden states [B, T, D], the output matrix [V, D] (fp32 masters), targets [B, T] (IGNORED = not asked), the temperature at which the
 tokens were drawn. Out, both [B, T] in fp32 and 0 where not asked: log-probabilities in nats, with gradients to hidden states and matrix;
-entropies in nats, likewise with gradients. They are those that generation reports (models/transformer/sampling.py), up to the rounding of sums.
+entropies in nats, without. They are those that generation reports (models/transformer/sampling.py), up to the rounding of sums.
 
 Only positions that are asked for meet the output matrix, a chunk at a time; where there are several chunks, each is computed again in the
 backward pass (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
@@ -48,5 +48,6 @@ def _chunk(hidden_MD: Tensor, weight_VD: Tensor, targets_M: Tensor, temperature:
     logits_MV = (hidden_MD @ weight_VD.to(hidden_MD.dtype).T).float()
     every_MV = torch.log_softmax(logits_MV if temperature == 1 else logits_MV / temperature, -1)
     logprobs_M = every_MV.gather(-1, targets_M[:, None])[:, 0]
-    spread_M = -(every_MV.exp() * every_MV).sum(-1) if entropies else torch.zeros_like(logprobs_M)
+    with torch.no_grad():
+        spread_M = -(every_MV.exp() * every_MV).sum(-1) if entropies else torch.zeros_like(logprobs_M)
     return logprobs_M, spread_M

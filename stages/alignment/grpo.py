@@ -20,10 +20,6 @@ are computed anew by the model that learns, never taken from what drew; `gap` te
 | dr_grpo (Liu et al. 2025) | longest length, then answers | not divided | 0.2 | have no gradient |
 | dapo (Yu et al. 2025) | tokens of all answers | divided by the deviation | 0.28 | drawn anew |
 
-A model that mostly knows, and wavers when it draws, is made surer by `entropy_weight` (Agarwal et al. 2025, "The Unreasonable Effectiveness
-of Entropy Minimization in LLM Reasoning"): its gradient has no noise of draws. Alone it makes a model sure of its errors, too; beside rewards
-it is the likeliest answer that must not get worse, which evaluations tell.
-
 The work is a job that may be killed at any moment and goes on from its last checkpoint to the same weights, bit for bit.
 """
 
@@ -62,8 +58,6 @@ class GrpoConfig(Verified):
     """Most draws for a round until all its groups have different rewards; null: 4 of dapo, else 1."""
     kl_weight: float = Field(0.0, ge=0)
     """Weight of the KL divergence from the first model in the loss (k3)."""
-    entropy_weight: float = Field(0.0)
-    """Weight of the entropy of the answers' tokens in the loss: above 0 makes the model surer of what it says, below 0 keeps it searching."""
     truncated: Literal["penalised", "masked"] = "penalised"
     """What becomes of answers that did not end."""
     parts: int = Field(1, ge=1)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from models.alignment.advantages import group_advantages, informative
 from models.alignment.grpo import grpo_losses, token_weights
-from models.alignment.logprobs import logprobs_and_entropies
+from models.alignment.logprobs import token_logprobs
 from models.alignment.preference import Answer, Answers, answers
 from models.transformer.loss import IGNORED
 from models.transformer.train import Loss, Row
@@ -202,17 +202,14 @@ class Grpo:
         assert isinstance(model, Transformer)
         config, batch = self.config, piece.batch
         hidden = model.hidden(batch.tokens)
-        now, entropies = logprobs_and_entropies(
-            hidden, model.output_weight, batch.targets, config.temperature, entropies=bool(config.entropy_weight)
-        )
+        now = token_logprobs(hidden, model.output_weight, batch.targets, config.temperature)
         old = now.detach() if piece.old is None else piece.old
         losses, clipped = grpo_losses(now, old, piece.advantages, config.clip_low, config.high, piece.reference, config.kl_weight)
         said = batch.targets != IGNORED
         count = said.sum()
         measures = {"clip_fraction": ((clipped & said).sum(), count), "gap": (((old - piece.drawn).abs() * said).sum(), count)}
         auxiliary = None if model.shape.experts is None else model.balance() * piece.balance
-        loss = (losses * piece.weights * said).sum() + config.entropy_weight * (entropies * said).sum()
-        return Loss(loss, count, auxiliary, measures)
+        return Loss((losses * piece.weights * said).sum(), count, auxiliary, measures)
 
     def observe(self, step: int, seconds: float) -> Row:
         return {**self.told.figures, "drawing": self.drawing / seconds} if step else {}
