@@ -35,7 +35,7 @@ class AssistantSettings(TuningSettings):
     """The training whose model is probed; `sft` goes on from there."""
     probe: ProbeConfig = ProbeConfig(threshold=0.4)
     """A fact that is right twice in five is on its way: the second training goes on with it."""
-    admissions: AdmissionsConfig = AdmissionsConfig(each=1)
+    admissions: AdmissionsConfig = AdmissionsConfig()
     evaluate_before: EvaluateChatConfig = EvaluateChatConfig(questions=50, max_tokens=60)
     """Of the base model, which does not end its turns: fewer questions."""
     evaluate_first: EvaluateChatConfig = EvaluateChatConfig(questions=100)

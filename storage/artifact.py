@@ -3,6 +3,7 @@
 | text | means |
 |---|---|
 | `c4@latest` or `c4` | the newest snapshot of that stage by flow run |
+| `sft_first` | likewise, of a step that has a name of its own in a flow, where a stage is used more than once |
 | `0123456789ab` (or its first 4 or more digits) | a key, or a snapshot |
 | `c4/0123456789ab`, `c4/0123456789ab@ba9876543210` | exactly that, as run records and recipes write it |
 | `store/c4/0123456789ab` | a path to the folder |
@@ -31,13 +32,12 @@ def resolve(store: Store, text: str) -> Snapshot:
     folder = _FOLDER.fullmatch(text)
     if folder:
         return _newest(store, folder["stage"], folder["key"], folder["snapshot"], text)
-    stage = text.removesuffix("@latest")
-    if stage in stages(store):
-        for record in records(store):
-            if stage in record.artifacts:
-                key, _, snapshot = record.artifacts[stage].reference.partition("/")[2].partition("@")
-                return _newest(store, stage, key, snapshot, text)
-        raise Problem(f"no run of this store got as far as {stage!r}, or its record is gone; run the flow again")
+    name = text.removesuffix("@latest")
+    if reference := _latest(store, name):
+        stage, key, snapshot = re.split("[/@]", reference)
+        return _newest(store, stage, key, snapshot, text)
+    if name in stages(store):
+        raise Problem(f"no run of this store got as far as {name!r}, or its record is gone; run the flow again")
     if _HEX.fullmatch(text):
         found = [(stage, key) for stage, key in artifacts(store) if key.startswith(text)]
         if len(found) == 1:
@@ -56,6 +56,18 @@ def resolve(store: Store, text: str) -> Snapshot:
         + (f"It has: {', '.join(known)}. " if known else "It is empty: run `winnow demo` or `winnow run corpus` first. ")
         + "Give a stage (c4), a key, stage/key, stage/key@snapshot or a path, and the store with --store"
     )
+
+
+def _latest(store: Store, name: str) -> str | None:
+    """The reference of what the newest run made under that name; where none did, of what one made by the stage of that name."""
+    for record in records(store):
+        if name in record.artifacts:
+            return record.artifacts[name].reference
+    for record in records(store):
+        for made in reversed(record.artifacts.values()):
+            if made.reference.startswith(f"{name}/"):
+                return made.reference
+    return None
 
 
 def _newest(store: Store, stage: str, key: str, snapshot: str | None, text: str) -> Snapshot:

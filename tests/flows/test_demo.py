@@ -122,6 +122,7 @@ def test_several_seeds_share_the_corpus_and_give_means(
     assert all(made[step]["cached"] for step in (*BASE, *CHAT))
     assert made["sft"]["key"] != made["sft_seed1"]["key"]
     assert resolve(Store(str(folder / "store")), "sft").key == made["sft"]["key"]  # the first seed's, after its second training
+    assert resolve(Store(str(folder / "store")), "sft_seed1").key == made["sft_seed1"]["key"]
     card = pl.read_parquet(Path(made["scorecard_chat_model"]["path"]) / "scorecard.parquet")
     assert set(card["moment"]) == {"base", "first", "chat"}
     assert set(card.filter(pl.col("part") == "known")["seeds"]) == {2}

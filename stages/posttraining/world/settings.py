@@ -14,7 +14,7 @@ class Counts(Config):
     """Single questions about known facts."""
     multi_turn: int = Field(500, ge=0)
     """Several questions in a row."""
-    unknown: int = Field(4000, ge=0)
+    unknown: int = Field(4500, ge=0)
     """Questions about who or what does not exist."""
     arithmetic: int = Field(4500, ge=0)
     """Sums with worked steps."""
@@ -43,7 +43,7 @@ class WorldConversationsConfig(Config):
     """Share of the (subject, attribute) pairs that are never asked in training."""
     attributes: tuple[str, ...] = ("town", "job", "pet", "food", "river", "good", "region")
     """What is asked about; km is left out, for numbers of roads are more than a very small model learns."""
-    unknown_people: int = Field(900, ge=0, le=4000)
+    unknown_people: int = Field(2000, ge=0, le=4000)
     """Names of nobody, for training. With few, a model learns these by heart and makes things up about others."""
     unknown_towns: int = Field(100, ge=0, le=1000)
     """Names of no town, likewise."""
