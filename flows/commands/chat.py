@@ -10,10 +10,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from flows.commands.ask import LEAST_RESULT, local
+from flows.commands.ask import local
 from flows.commands.options import JsonOption, StoreOption, open_store
 from flows.commands.terminal import console, visible
-from flows.commands.tools import named_tools, opened_tools
+from flows.commands.tools import (
+    CharactersOption,
+    CorpusOption,
+    EmbedderOption,
+    HitsOption,
+    ToolsOption,
+    named_tools,
+    opened_tools,
+)
 from storage.artifact import resolve
 from storage.problem import Problem
 
@@ -27,20 +35,14 @@ Ctrl-C stops an answer, Ctrl-D leaves. A line that begins with // is sent with o
 def chat(
     model: Annotated[str, typer.Argument(help="A chat model: an artifact (a stage, a key, a path) or a Hugging Face folder.")],
     system: Annotated[str, typer.Option("--system", help="System message, put before the list of tools.")] = "",
-    tools: Annotated[str, typer.Option("--tools", help="Tools that it may call, by commas: python, search.")] = "",
-    corpus: Annotated[
-        str, typer.Option("--corpus", help="What `search` searches: an artifact with id, url and text, or an index of one.")
-    ] = "",
-    hits: Annotated[int, typer.Option("--hits", min=1, max=100, help="Most passages of a search.")] = 2,
-    characters: Annotated[
-        int, typer.Option("--characters", min=LEAST_RESULT, help="Most characters of a search's result.")
-    ] = 240,
+    tools: ToolsOption = "",
+    corpus: CorpusOption = "",
+    hits: HitsOption = 2,
+    characters: CharactersOption = 240,
     tokens: Annotated[int, typer.Option("--tokens", min=1, help="Most tokens of an answer.")] = 200,
     temperature: Annotated[float, typer.Option("--temperature", min=0, help="0 takes the likeliest token each time.")] = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Of the draws at a temperature above 0.")] = 0,
-    embedder: Annotated[
-        Path | None, typer.Option("--embedder", help="Folder of a sentence-transformers model, where the index needs it.")
-    ] = None,
+    embedder: EmbedderOption = None,
     store: StoreOption = "./store",
     json_: JsonOption = False,
 ) -> None:

@@ -11,10 +11,17 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.ask import LEAST_RESULT
 from flows.commands.options import JsonOption, StoreOption, open_store
 from flows.commands.terminal import console
-from flows.commands.tools import named_tools, opened_tools
+from flows.commands.tools import (
+    CharactersOption,
+    CorpusOption,
+    EmbedderOption,
+    HitsOption,
+    ToolsOption,
+    named_tools,
+    opened_tools,
+)
 from flows.models import local, model_folder, placed, threads_for
 from storage.artifact import resolve
 from storage.problem import Problem
@@ -35,14 +42,10 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0: any free port.")] = 8000,
     host: Annotated[str, typer.Option("--host", help="Address to listen on; any but loopback needs a key.")] = "127.0.0.1",
     key: Annotated[str, typer.Option("--api-key", envvar=KEY, help="Asked of every client.", show_default=False)] = "",
-    tools: Annotated[str, typer.Option("--tools", help="Tools that a model may call here, by commas: python, search.")] = "",
-    corpus: Annotated[
-        str, typer.Option("--corpus", help="What `search` searches: an artifact with id, url and text, or an index of one.")
-    ] = "",
-    hits: Annotated[int, typer.Option("--hits", min=1, max=100, help="Most passages of a search.")] = 2,
-    characters: Annotated[
-        int, typer.Option("--characters", min=LEAST_RESULT, help="Most characters of a search's result.")
-    ] = 240,
+    tools: ToolsOption = "",
+    corpus: CorpusOption = "",
+    hits: HitsOption = 2,
+    characters: CharactersOption = 240,
     places: Annotated[int, typer.Option("--places", min=1, max=4096, help="Completions computed at a time, of each model.")] = 16,
     queue: Annotated[
         int, typer.Option("--queue", min=0, help="Completions that may wait for a place; beyond, clients are told 429.")
@@ -61,9 +64,7 @@ def serve(
     dtype: Annotated[
         str, typer.Option("--dtype", help="float32, bfloat16, or auto: bfloat16 on a GPU, float32 elsewhere.")
     ] = "auto",
-    embedder: Annotated[
-        Path | None, typer.Option("--embedder", help="Folder of a sentence-transformers model, where the index needs it.")
-    ] = None,
+    embedder: EmbedderOption = None,
     store: StoreOption = "./store",
     json_: JsonOption = False,
 ) -> None:

@@ -2,15 +2,25 @@
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 
-from flows.commands.ask import index_files
+from flows.commands.ask import LEAST_RESULT, index_files
 from storage.problem import Problem
 from storage.store import Store
 
 KNOWN = ("python", "search")
+ToolsOption = Annotated[str, typer.Option("--tools", help="Tools that a model may call, by commas: python, search.")]
+CorpusOption = Annotated[
+    str, typer.Option("--corpus", help="What `search` searches: an artifact with id, url and text, or an index of one.")
+]
+HitsOption = Annotated[int, typer.Option("--hits", min=1, max=100, help="Most passages of a search.")]
+CharactersOption = Annotated[int, typer.Option("--characters", min=LEAST_RESULT, help="Most characters of a search's result.")]
+EmbedderOption = Annotated[
+    Path | None, typer.Option("--embedder", help="Folder of a sentence-transformers model, where the index needs it.")
+]
 
 
 def named_tools(text: str, corpus: str) -> list[str]:
