@@ -150,6 +150,17 @@ def make_aligned(
     return {name: score.result() for name, score in scores.items()}, models
 
 
+def reached(made: Mapping[str, Dataset]) -> dict[str, float]:
+    """What preferences taught, of the models that `make_aligned` made: figures for the floors of the demo."""
+    arena = made["arena"].snapshot.stats
+    return {
+        "reward accuracy": made["reward_model"].snapshot.stats["accuracy"],
+        "ppo gain": arena["ppo score"] - arena["sft score"],
+        "ppo divergence": made["ppo"].snapshot.stats["divergence"],
+        "dpo won": arena["dpo over sft won"],
+    }
+
+
 def again(config: Seeded, seed: int) -> Seeded:
     """With the seed of another round."""
     return config.model_copy(update={"seed": config.seed + seed})  # type: ignore[attr-defined]

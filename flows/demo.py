@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.alignment import ALIGNED_MOMENTS, AlignmentSettings, make_aligned
+from flows.alignment import ALIGNED_MOMENTS, AlignmentSettings, make_aligned, reached
 from flows.assistant import CHAT_MOMENTS, make_assistant, make_retrieval, show_scores
 from flows.corpus import CorpusSettings, make_corpus
-from flows.floors import BASE, CHAT, hold
+from flows.floors import ALIGNED, BASE, CHAT, hold
 from flows.identity import Dataset
 from flows.notify import on_end
 from flows.pretrain import BaseSettings, make_base, score_base
@@ -72,7 +72,7 @@ class DemoSettings(CorpusSettings, BaseSettings, AlignmentSettings, ReleasingSet
     sources: list[str] = []
     """Stays empty: the demo reads the crawl that it makes, whose truth is known."""
     simulate: SimulateConfig = SimulateConfig()
-    until: Literal["corpus", "base", "chat", "aligned", "release"] = "chat"
+    until: Literal["corpus", "base", "chat", "aligned", "release"] = "release"
     """How far to go: to the corpus, the base model, the chat model, the aligned one, or its release."""
     seeds: int = Field(default=1, ge=1, le=100)
     """Models that are trained from the corpus on, each from its own seed; the scores are means over them."""
@@ -166,6 +166,8 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
         if reaches(p, "aligned"):
             scores, made = make_aligned(turn, seeded, made, crawl, base, seed)
             last = made["model"], scores["grpo/chat"]
+            if held and not seed:
+                hold(ALIGNED, reached(made), run.bar.console)
             aligned |= {name.replace("/", f"/{seed}/", 1): evaluation for name, evaluation in scores.items()}
     if chat:
         show_scores(run, chat, CHAT_MOMENTS, "chat-model", "The chat model before and after each training")

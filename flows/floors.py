@@ -34,6 +34,12 @@ CHAT = (
     Floor("tool needed right after call", "right answers after a call", least=0.7),
     Floor("tool not needed called", "tools called where not needed", most=0.15),
 )
+ALIGNED = (
+    Floor("reward accuracy", "unseen pairs that the reward model orders as the judge does", least=0.72),
+    Floor("ppo gain", "points of the judge that PPO adds", least=0.5),
+    Floor("ppo divergence", "nats by which PPO moves an answer", most=8.0),
+    Floor("dpo won", "decided comparisons that DPO wins", least=0.55),
+)
 
 
 def hold(floors: Sequence[Floor], stats: Mapping[str, float], console: Console) -> None:
