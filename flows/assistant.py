@@ -1,7 +1,7 @@
 """From a base model of the simulated world to an assistant: conversations about that world, fine-tuning, what it does not know, measured.
 
 Used by the demo. Two trainings: the first model is asked for every fact (`probe`); of what it does not know it is told to say so
-(`admissions`); the second training goes on with both.
+(`admissions`); the second training goes on with that and with other conversations about the same world.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,15 @@ def make_assistant(run: Run, p: AssistantSettings, base: Base, crawl: Dataset, s
     between = run.beside(lambda: evaluated("first", first, p.evaluate_first))
     knowledge = run.stage(PROBE, p.probe, model=first, crawl=crawl, compute=compute)
     admissions = run.stage(ADMISSIONS, p.admissions, knowledge=knowledge, conversations=conversations)
-    model = tuned(p.sft, first, {"world": conversations, "admissions": admissions}, "")
+    others = run.stage(
+        WORLD_CONVERSATIONS,
+        talk,
+        label=f"{WORLD_CONVERSATIONS.name}_again",
+        crawl=crawl,
+        tokenizer=base.model,
+        before=conversations,
+    )
+    model = tuned(p.sft, first, {"world": others, "admissions": admissions}, "")
     after = evaluated("chat", model, p.evaluate_chat)
     return {"base": before.result(), "first": between.result(), "chat": after, "conversations": conversations, "model": model}
 
