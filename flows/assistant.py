@@ -17,7 +17,7 @@ from stages.posttraining.admissions import ADMISSIONS, AdmissionsConfig
 from stages.posttraining.probe import PROBE, ProbeConfig
 from stages.posttraining.sft import SftConfig
 from stages.posttraining.world.conversations import WORLD_CONVERSATIONS
-from stages.posttraining.world.settings import WorldConversationsConfig
+from stages.posttraining.world.settings import Counts, WorldConversationsConfig
 from stages.retrieval.index import INDEX, IndexConfig
 from stages.retrieval.recall import RECALL, RecallConfig
 
@@ -31,6 +31,8 @@ class AssistantSettings(TuningSettings):
     """From a base model to an assistant that knows what it does not know: the settings of every step."""
 
     world_conversations: WorldConversationsConfig = WorldConversationsConfig()
+    counts_again: Counts = Counts(unknown=9000)
+    """Conversations of the second training: who knows the facts answers too readily, and is asked about nobody more often."""
     sft_first: SftConfig = SftConfig()
     """The training whose model is probed; `sft` goes on from there."""
     probe: ProbeConfig = ProbeConfig(threshold=0.4)
@@ -69,7 +71,7 @@ def make_assistant(run: Run, p: AssistantSettings, base: Base, crawl: Dataset, s
     admissions = run.stage(ADMISSIONS, p.admissions, knowledge=knowledge, conversations=conversations)
     others = run.stage(
         WORLD_CONVERSATIONS,
-        talk,
+        talk.model_copy(update={"counts": p.counts_again}),
         label=f"{WORLD_CONVERSATIONS.name}_again",
         crawl=crawl,
         tokenizer=base.model,

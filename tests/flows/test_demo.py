@@ -19,15 +19,17 @@ from tests.flows.conftest import Winnow
 LITTLE: dict[str, Any] = {
     "steps": 60, "rows": 4, "matrix_rate": 0.012, "rate": 0.003, "embedding_rate": 0.003, "prompts": [], "dtype": "fp32", "validation_every": 0,
 }  # fmt: skip
+COUNTS = {
+    "fact": 60, "unknown": 40, "multi_turn": 8, "arithmetic": 20, "python": 8, "search": 8, "idle": 8, "repeat": 8, "identity": 8,
+}  # fmt: skip
 TINY: dict[str, Any] = {
     "until": "release",
     "simulate": {"pages": 400},
     "tokenizer": {"size": 600},
     "pretrain": {"preset": "demo", "tokens": 20_000, "rows": 4, "prompts": [], "dtype": "fp32"},
+    "counts_again": COUNTS,
     "world_conversations": {
-        "counts": {
-            "fact": 60, "unknown": 40, "multi_turn": 8, "arithmetic": 20, "python": 8, "search": 8, "idle": 8, "repeat": 8, "identity": 8,
-        },
+        "counts": COUNTS,
         "tests": 4,
         "unknown_people": 20,
         "test_people": 10,
