@@ -45,7 +45,7 @@ TINY: dict[str, Any] = {
     "rollouts": {"select": {"split": "train", "kinds": ["fact", "unknown"], "count": 60}, "samples": 4, "tokens": 24},
     "prefer": {"least": 0.01, "validation": 0.4},
     "reward_model": {"epochs": 1, "rows": 4},
-    "dpo": {"epochs": 1, "rows": 4, "kl_answers": 2, "kl_tokens": 8},
+    "dpo": {"steps": 4, "rows": 4, "kl_answers": 2, "kl_tokens": 8},
     "ppo": {"steps": 2, "prompts": 4, "tokens": 8},
     "arena": {"tokens": 8, "bootstrap": 10},
     "problems": {"steps": [1], "train": 20, "test": 4},
