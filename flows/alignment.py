@@ -54,14 +54,14 @@ class AlignmentSettings(AssistantSettings):
         steps=250,
         rows=4,
         dtype="fp32",
-        matrix_rate=0.0015,
+        matrix_rate=0.0025,
         rate=0.0004,
         embedding_rate=0.0004,
         prompts=("Where does Mira live?",),
         validation_every=0,
         samples_every=0,
     )
-    """Short and slow: the model knows all of it, and learns to say it in every manner; at higher rates it forgets how to reckon, and refuses."""
+    """Short and slow: the model knows all of it, and learns to say it in every manner; at higher rates it forgets how to reckon."""
     rollouts: RolloutsConfig = RolloutsConfig(select=ASKED.model_copy(update={"count": 1600}), samples=4)
     judge: JudgeConfig = JudgeConfig()
     prefer: PreferConfig = PreferConfig()

@@ -1,7 +1,7 @@
 """From a base model of the simulated world to an assistant: conversations about that world, fine-tuning, what it does not know, measured.
 
 Used by the demo. Two trainings: the first model is asked for every fact (`probe`); of what it does not know it is told to say so
-(`admissions`); the second training goes on with that and with other conversations about the same world.
+(`admissions`); the second training goes on with both.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from stages.posttraining.admissions import ADMISSIONS, AdmissionsConfig
 from stages.posttraining.probe import PROBE, ProbeConfig
 from stages.posttraining.sft import SftConfig
 from stages.posttraining.world.conversations import WORLD_CONVERSATIONS
-from stages.posttraining.world.settings import Counts, WorldConversationsConfig
+from stages.posttraining.world.settings import WorldConversationsConfig
 from stages.retrieval.index import INDEX, IndexConfig
 from stages.retrieval.recall import RECALL, RecallConfig
 
@@ -31,8 +31,6 @@ class AssistantSettings(TuningSettings):
     """From a base model to an assistant that knows what it does not know: the settings of every step."""
 
     world_conversations: WorldConversationsConfig = WorldConversationsConfig()
-    counts_again: Counts = Counts(unknown=9000)
-    """Conversations of the second training: who knows the facts answers too readily, and is asked about nobody more often."""
     sft_first: SftConfig = SftConfig()
     """The training whose model is probed; `sft` goes on from there."""
     probe: ProbeConfig = ProbeConfig(threshold=0.4)
@@ -69,15 +67,7 @@ def make_assistant(run: Run, p: AssistantSettings, base: Base, crawl: Dataset, s
     between = run.beside(lambda: evaluated("first", first, p.evaluate_first))
     knowledge = run.stage(PROBE, p.probe, model=first, crawl=crawl, compute=compute)
     admissions = run.stage(ADMISSIONS, p.admissions, knowledge=knowledge, conversations=conversations)
-    others = run.stage(
-        WORLD_CONVERSATIONS,
-        talk.model_copy(update={"counts": p.counts_again}),
-        label=f"{WORLD_CONVERSATIONS.name}_again",
-        crawl=crawl,
-        tokenizer=base.model,
-        before=conversations,
-    )
-    model = tuned(p.sft, first, {"world": others, "admissions": admissions}, "")
+    model = tuned(p.sft, first, {"world": conversations, "admissions": admissions}, "")
     after = evaluated("chat", model, p.evaluate_chat)
     return {"base": before.result(), "first": between.result(), "chat": after, "conversations": conversations, "model": model}
 

@@ -27,7 +27,6 @@ TINY: dict[str, Any] = {
     "simulate": {"pages": 400},
     "tokenizer": {"size": 600},
     "pretrain": {"preset": "demo", "tokens": 20_000, "rows": 4, "prompts": [], "dtype": "fp32"},
-    "counts_again": COUNTS,
     "world_conversations": {
         "counts": COUNTS,
         "tests": 4,

@@ -16,9 +16,6 @@ go through `render`; `layout` takes no test rows. `names.json`: name, kind, spli
 | repeat | saying again what was said, made-up words and numbers | texts |
 | identity | name, maker, what the assistant is | nothing: what is tested is that it is kept |
 
-With `before`, an artifact of this stage with the same config, the conversations for training are others: other names of nobody, other sums,
-texts and phrasings about the same pairs; the tests are as there. Who trains twice learns more from these than from the same ones again.
-
 A tool is used where the system message lists it and only there: where `search` is listed, questions about the world are looked up.
 The same inputs and config give the same bytes.
 """
@@ -54,7 +51,7 @@ from stages.retrieval.tool import DESCRIPTION as FINDS
 from stages.simulation.world import FOODS, GOODS, JOBS, PETS
 from stages.stage import Input, Stage
 from storage.problem import Problem
-from storage.shards import encode, read_parquet
+from storage.shards import encode
 
 PYTHON = Tool("python", "expression", COMPUTES, lambda text: text)
 SEARCH = Tool("search", "query", FINDS, lambda text: text)
@@ -79,16 +76,16 @@ def run(inputs: Mapping[str, Any], out: Path, config: WorldConversationsConfig) 
             f"the world has facts about {', '.join(sorted({fact.attribute for fact in every}))}, and none about "
             f"{', '.join(config.attributes) or 'nothing'}; expected one of those in `attributes`"
         )
-    names = _names(every, tokenizer, config, "before" in inputs)
+    names = _names(every, tokenizer, config)
     tool = None
     if config.counts.search or config.tests:
         tool = world_tool(world_index(inputs["crawl"], out / ".world"), Searching(config.hits, config.characters))
-    train = _Maker(facts, names, tokenizer, tool, config, "train again" if "before" in inputs else "train").all(config.counts)
-    tests = _Maker(facts, names, tokenizer, tool, config, "test").all(Counts(**dict.fromkeys(Counts.model_fields, config.tests)))
+    train = _Maker(facts, names, tokenizer, tool, config, test=False).all(config.counts)
+    tests = _Maker(facts, names, tokenizer, tool, config, test=True).all(
+        Counts(**dict.fromkeys(Counts.model_fields, config.tests))
+    )
     schema = CONVERSATIONS | BESIDE
     chats, asked = _frame(train, "train", config), _frame(tests, "test", config)
-    if "before" in inputs:
-        _same_tests(inputs["before"], asked)
     (out / "conversations-00000.parquet").write_bytes(encode(chats, schema))
     (out / "tests-00000.parquet").write_bytes(encode(asked, schema))
     (out / "names.json").write_text(names.write_json(), encoding="utf-8")
@@ -97,17 +94,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: WorldConversationsConfig) 
     return {"conversations": chats.height, "tests": asked.height, **counted} | {f"tokens_{k}": v for k, v in means.items()}
 
 
-def _same_tests(before: Input, asked: pl.DataFrame) -> None:
-    """Raises Problem where the tests of `before` are others: what these conversations teach might be asked there."""
-    path = before.folder / "tests-00000.parquet"
-    if not path.is_file() or not read_parquet(str(path), asked.columns).equals(asked):
-        raise Problem(
-            f"the tests of {before.folder.name} are not those of this world and config; expected `before` to be an artifact of "
-            "`world_conversations` with the same settings: make it again, or leave `before` out"
-        )
-
-
-def _names(facts: Sequence[Fact], tokenizer: Tokenizer, config: WorldConversationsConfig, again: bool) -> pl.DataFrame:
+def _names(facts: Sequence[Fact], tokenizer: Tokenizer, config: WorldConversationsConfig) -> pl.DataFrame:
     """Known and unknown people and towns. What is a name or a word of the world already is not made up again."""
     taken = {word for fact in facts for word in (*fact.names, fact.value)}
     rows: list[tuple[str, str, str, int]] = []
@@ -116,14 +103,14 @@ def _names(facts: Sequence[Fact], tokenizer: Tokenizer, config: WorldConversatio
         known = list(dict.fromkeys(name for fact in facts if fact.kind == kind for name in fact.names))
         if not known:
             continue
-        made = unknown(kind, known, taken, counts, tokenizer, config.seed, again)
+        made = unknown(kind, known, taken, counts, tokenizer, config.seed)
         for split, some in zip(("known", "train", "test"), (known, *made), strict=True):
             rows += [(name, kind, split, tokens) for name, tokens in zip(some, lengths(some, tokenizer), strict=True)]
     return pl.DataFrame(rows, schema=NAMES, orient="row")
 
 
 class _Maker:
-    """Makes the conversations of one side: train, train again or test."""
+    """Makes the conversations of one side, training or tests."""
 
     def __init__(
         self,
@@ -132,10 +119,9 @@ class _Maker:
         tokenizer: Tokenizer,
         tool: Tool | None,
         config: WorldConversationsConfig,
-        side: str,
+        test: bool,
     ) -> None:
-        self.config, self.side, self.tool, self.tokenizer = config, side, tool, tokenizer
-        self.test = test = side == "test"
+        self.config, self.test, self.tool, self.tokenizer = config, test, tool, tokenizer
         self.asked, self.never = divided(facts, config.never_asked, config.seed)
         mine = names.filter(pl.col("split") == ("test" if test else "train"))
         self.unknown = {str(kind): rows["name"].to_list() for (kind,), rows in mine.group_by("kind", maintain_order=True)}
@@ -156,7 +142,7 @@ class _Maker:
         }  # fmt: skip
         made: list[Made] = []
         for kind, maker in makers.items():
-            rng = random.Random(f"{self.config.seed} {self.side} {kind}")
+            rng = random.Random(f"{self.config.seed} {'test' if self.test else 'train'} {kind}")
             made += maker(rng, getattr(counts, kind))
         return made
 

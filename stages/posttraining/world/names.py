@@ -32,16 +32,9 @@ def lengths(names: Sequence[str], tokenizer: Tokenizer) -> list[int]:
 
 
 def unknown(
-    kind: str,
-    known: Sequence[str],
-    taken: Iterable[str],
-    counts: tuple[int, int],
-    tokenizer: Tokenizer,
-    seed: int,
-    again: bool = False,
+    kind: str, known: Sequence[str], taken: Iterable[str], counts: tuple[int, int], tokenizer: Tokenizer, seed: int
 ) -> tuple[list[str], list[str]]:
-    """Names for training and others for tests, as many as `counts` says; none is among `taken`, whatever the case. Tests choose first.
-    `again`: names for training that are neither among these nor those of the first time, while there are any."""
+    """Names for training and others for tests, as many as `counts` says; none is among `taken`, whatever the case. Tests choose first."""
     used = {name.casefold() for name in taken}
     pool = [name for name in possible(kind) if name.casefold() not in used]
     rng = random.Random(f"unknown {kind} {seed}")
@@ -51,14 +44,12 @@ def unknown(
         by_length[length].append(name)
     train: list[str] = []
     test: list[str] = []
-    more: list[str] = []
-    for part, count in ((test, counts[1]), (train, counts[0]), *([(more, counts[0])] if again else [])):
-        left = sum(map(len, by_length.values()))
-        for length in quotas(lengths(known, tokenizer), min(count, left) if part is more else count):
+    for part, count in ((test, counts[1]), (train, counts[0])):
+        for length in quotas(lengths(known, tokenizer), count):
             nearest = min((one for one in by_length if by_length[one]), key=lambda one: (abs(one - length), one))
             part.append(by_length[nearest].pop())
         rng.shuffle(part)
-    return more or train, test
+    return train, test
 
 
 def quotas(lengths: Sequence[int], count: int) -> list[int]:

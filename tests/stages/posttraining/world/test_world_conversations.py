@@ -20,7 +20,7 @@ from stages.posttraining.world.questions import UNKNOWN
 from stages.posttraining.world.searching import Searching, world_index, world_tool
 from stages.posttraining.world.settings import WorldConversationsConfig
 from storage.problem import Problem
-from tests.stages.posttraining.world.conftest import CONFIG, COUNTS, Made, listed
+from tests.stages.posttraining.world.conftest import CONFIG, COUNTS, Made
 
 
 def talks(frame: pl.DataFrame, kind: str) -> list[tuple[tuple[Message, ...], dict[str, str | None]]]:
@@ -179,25 +179,3 @@ def test_what_is_to_be_repeated_is_made_up_and_said_to_the_letter(world: Made) -
     asked = {messages[-1].content for messages, _ in talks(world.tests, "repeat")}
     assert len(asked) == 16
     assert not asked & {messages[-1].content for messages in said}
-
-
-def test_what_is_drawn_again_is_other_talk_about_the_same_pairs_with_the_same_tests(world: Made, tmp_path: Path) -> None:
-    before = listed(world.out)
-    WORLD_CONVERSATIONS.run({**world.inputs, "before": before}, tmp_path, CONFIG)
-    again = pl.read_parquet(tmp_path / "conversations-00000.parquet")
-    assert (tmp_path / "tests-00000.parquet").read_bytes() == (world.out / "tests-00000.parquet").read_bytes()
-    assert dict(again.group_by("kind").len().iter_rows()) == COUNTS.model_dump()
-    kinds = ["fact", "multi_turn", "idle", "search"]
-    held = set(world.tests.filter(pl.col("part") == "never_asked").select("subject", "attribute").rows())
-    assert not held & pairs(again, kinds)
-
-    def names(frame: pl.DataFrame) -> set[str]:
-        return set(frame.filter(pl.col("kind") == "unknown")["subject"])
-
-    assert not names(again) & (names(world.chats) | names(world.tests))
-    sums = [{messages[-2].content for messages, _ in talks(frame, "arithmetic")} for frame in (world.chats, again, world.tests)]
-    assert len(sums[1] - sums[0]) > 0.8 * len(sums[1])
-    assert not sums[1] & sums[2]
-    other = CONFIG.model_copy(update={"seed": CONFIG.seed + 1})
-    with pytest.raises(Problem, match="are not those of this world and config"):
-        WORLD_CONVERSATIONS.run({**world.inputs, "before": before}, tmp_path, other)
