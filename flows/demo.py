@@ -92,7 +92,7 @@ class DemoSettings(CorpusSettings, BaseSettings, AlignmentSettings, ReleasingSet
     sft_first: SftConfig = TUNING
     sft: SftConfig = TUNING.model_copy(update={"matrix_rate": 0.008, "rate": 0.0015, "embedding_rate": 0.0015})
 
-    gate: GateConfig = GateConfig(factor=10.0)
+    gate: GateConfig = GateConfig(factor=30.0)
     """A very small model loses more by quantization than those of which the bounds are known."""
 
     @field_validator("sources")
