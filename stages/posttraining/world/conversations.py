@@ -7,7 +7,7 @@ go through `render`; `layout` takes no test rows. `names.json`: name, kind, spli
 | kind | teaches | kept for tests |
 |---|---|---|
 | fact | questions and answers about people and towns | pairs (subject, attribute) |
-| multi_turn | follow-ups without a name | pairs |
+| multi_turn | follow-ups without a name, facts after talk about anything | pairs |
 | unknown | "I do not know." about who or what does not exist | names |
 | arithmetic | sums worked in thoughts before the answer | problems |
 | python | spelling, counting, large sums by the tool, where the system message lists it | words and sums |
@@ -154,7 +154,15 @@ class _Maker:
 
     def multi_turn(self, rng: random.Random, count: int) -> list[Made]:
         unknown = refusals(self.unknown, rng, count)
-        return self.introduced(multi_turn(self.asked, unknown, rng, count), rng)
+        others = [
+            *questions(self.asked, "asked", rng, count),
+            *unknown,
+            *arithmetic(self.people, rng, 2 * count, self.test, (1, 2, 3)),
+            *identity(self.persona, [""], rng, count),
+            *small_talk([""], rng, count),
+        ]
+        made = self.introduced(multi_turn(self.asked, unknown, others, rng, 2 * count), rng)
+        return [one for one in made if self.fits(one.messages)][:count]
 
     def refused(self, rng: random.Random, count: int) -> list[Made]:
         return self.introduced(refusals(self.unknown, rng, count), rng)
@@ -239,7 +247,7 @@ def _frame(made: Sequence[Made], split: str, config: WorldConversationsConfig) -
 
 WORLD_CONVERSATIONS = Stage(
     name="world_conversations",
-    version=2,
+    version=3,
     run=run,
     config=WorldConversationsConfig,
     adds=CONVERSATIONS | BESIDE,

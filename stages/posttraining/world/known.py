@@ -58,8 +58,11 @@ def refusals(names: Mapping[str, Sequence[str]], rng: random.Random, count: int)
     ]
 
 
-def multi_turn(facts: Sequence[Fact], unknown: Sequence[Made], rng: random.Random, count: int) -> list[Made]:
-    """Two or three exchanges about facts: a follow-up without a name, somebody else, or somebody unknown on the way. The last is judged."""
+def multi_turn(
+    facts: Sequence[Fact], unknown: Sequence[Made], others: Sequence[Made], rng: random.Random, count: int
+) -> list[Made]:
+    """Two to four exchanges, the last about a fact, which is judged: a follow-up without a name, somebody unknown on the way, or a change
+    after some of `others`, which are about anything: what was talked about before must not bring on what is said next."""
     of: dict[str, list[Fact]] = {}
     for fact in facts:
         if fact.attribute in FOLLOWING:
@@ -73,9 +76,10 @@ def multi_turn(facts: Sequence[Fact], unknown: Sequence[Made], rng: random.Rando
         part = "follow_up"
         if form < 0.2 and unknown:  # asked about nobody, then about somebody: one refusal must not bring on the next
             messages = [*rng.choice(unknown).messages[-2:], *messages]
-        elif form < 0.4:
-            other = rng.choice(rng.choice(several))
-            messages += exchange(rng.choice(phrasings(other)), other.sentence)
+        elif form < 0.7 and others:
+            before = [messages, *(list(one.messages[-2:]) for one in rng.sample(others, rng.choice((1, 2))))]
+            rng.shuffle(before)
+            messages = [message for one in before for message in one]
             part = "change"
         question = rng.choice(FOLLOWING[second.attribute] if part == "follow_up" else phrasings(second))
         messages += exchange(question, second.sentence)

@@ -10,9 +10,9 @@ from stages.stage import Config
 class Counts(Config):
     """Conversations of each kind."""
 
-    fact: int = Field(4000, ge=0)
+    fact: int = Field(3500, ge=0)
     """Single questions about known facts."""
-    multi_turn: int = Field(500, ge=0)
+    multi_turn: int = Field(1500, ge=0)
     """Several questions in a row."""
     unknown: int = Field(4500, ge=0)
     """Questions about who or what does not exist."""

@@ -179,3 +179,12 @@ def test_what_is_to_be_repeated_is_made_up_and_said_to_the_letter(world: Made) -
     asked = {messages[-1].content for messages, _ in talks(world.tests, "repeat")}
     assert len(asked) == 16
     assert not asked & {messages[-1].content for messages in said}
+
+
+def test_facts_are_asked_after_talk_about_anything(world: Made) -> None:
+    changes = [messages for messages, row in talks(world.chats, "multi_turn") if row["part"] == "change"]
+    said = [" ".join(one.content for one in messages[:-2]) for messages in changes]
+    assert any(message.thinking for messages in changes for message in messages[:-2])  # a sum
+    assert any(CONFIG.name in text for text in said)
+    assert any(UNKNOWN in text for text in said)
+    assert not any(message.thinking for messages in changes for message in messages[-2:])
