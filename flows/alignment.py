@@ -155,7 +155,6 @@ def reached(made: Mapping[str, Dataset]) -> dict[str, float]:
     arena = made["arena"].snapshot.stats
     return {
         "reward accuracy": made["reward_model"].snapshot.stats["accuracy"],
-        "ppo gain": arena["ppo score"] - arena["sft score"],
         "ppo divergence": made["ppo"].snapshot.stats["divergence"],
         "dpo won": arena["dpo over sft won"],
     }

@@ -36,7 +36,6 @@ CHAT = (
 )
 ALIGNED = (
     Floor("reward accuracy", "unseen pairs that the reward model orders as the judge does", least=0.72),
-    Floor("ppo gain", "points of the judge that PPO adds", least=0.5),
     Floor("ppo divergence", "nats by which PPO moves an answer", most=8.0),
     Floor("dpo won", "decided comparisons that DPO wins", least=0.55),
 )
