@@ -152,11 +152,10 @@ def make_aligned(
 
 def reached(made: Mapping[str, Dataset]) -> dict[str, float]:
     """What preferences taught, of the models that `make_aligned` made: figures for the floors of the demo."""
-    arena = made["arena"].snapshot.stats
     return {
         "reward accuracy": made["reward_model"].snapshot.stats["accuracy"],
         "ppo divergence": made["ppo"].snapshot.stats["divergence"],
-        "dpo won": arena["dpo over sft won"],
+        "dpo won": made["arena"].snapshot.stats["dpo over sft won"],
     }
 
 
