@@ -85,9 +85,8 @@ def make_aligned(
 ) -> tuple[dict[str, Dataset], dict[str, Dataset]]:
     """The steps, from what `make_assistant` made; on the text of `base` is measured what alignment cost; `seed` is added to every seed.
     Back: evaluations under `moment/what`, and the models by their names, "arena", and under "model" the aligned one."""
-    p = p.model_copy(
-        update={"compute": p.compute.shared(2)}
-    )  # two ways at a time: PPO and its measures, and DPO with what follows
+    # Two ways at a time: PPO and all measures, and DPO with what follows.
+    p = p.model_copy(update={"compute": p.compute.shared(2)})
     compute = p.compute.given()
     conversations = made["conversations"]
     scores: dict[str, Beside[Dataset]] = {}
