@@ -57,8 +57,10 @@ def joined(device: Device = "auto") -> Iterator[World]:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    world = World(dist.get_rank(), dist.get_world_size(), chosen)
     try:
-        yield World(dist.get_rank(), dist.get_world_size(), chosen)
+        yield world
+        world.wait()  # whoever left first would close connections from which others still read
     finally:
         dist.destroy_process_group()
 

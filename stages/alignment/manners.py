@@ -1,7 +1,8 @@
 """Manners: the world's conversations as different people would have written them, so that there is something to prefer.
 
-In: `conversations`, the artifact of WORLD_CONVERSATIONS. Out: `conversations-00000.parquet` and `tests-00000.parquet`, the same rows; in
-those for training, answers about facts and about what is not known are said in one of four ways, by the seed and the row's id:
+In: `conversations`, the artifact of WORLD_CONVERSATIONS. Out: `conversations-00000.parquet` and `tests-00000.parquet`, the same rows, less
+those for training that `keep` leaves out; in these, answers about facts and about what is not known are said in one of four ways, by the
+seed and the row's id:
 
 | manner | |
 |---|---|
@@ -20,7 +21,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 import pyarrow as pa
@@ -48,16 +49,20 @@ class MannersConfig(Config):
     """Share behind an insult."""
     long: float = Field(default=0.15, ge=0, le=1)
     """Share with more words than are needed."""
+    keep: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    """Share of the conversations for training that is kept, by their kind; kinds that are not named are kept whole."""
     seed: int = Field(default=0, ge=0)
     """Of every draw."""
 
 
 def run(inputs: Mapping[str, Any], out: Path, config: MannersConfig) -> dict[str, Any]:
-    """Write the files; answers by manner. Raises Problem where these are no world conversations, or shares exceed one."""
+    """Write the files; answers by manner. Raises Problem where these are no world conversations, shares exceed one, or `keep` names a kind
+    that there is none of."""
     if config.polite + config.rude + config.long > 1:
         raise Problem(f"polite {config.polite}, rude {config.rude} and long {config.long} are more than 1 together; lower one")
     schema = CONVERSATIONS | BESIDE | MANNER
     counted: dict[str, int] = {}
+    kinds: set[str] = set()
     for path in inputs["conversations"].shards:
         try:
             rows = read_parquet(str(path), [*CONVERSATIONS, *BESIDE])
@@ -65,6 +70,8 @@ def run(inputs: Mapping[str, Any], out: Path, config: MannersConfig) -> dict[str
             raise Problem(
                 f"cannot read {path.name}: {error}. Expected the artifact of the stage `world_conversations`"
             ) from error
+        kinds |= set(rows["kind"])
+        rows = rows.filter(pl.Series([_kept(row, config) for row in rows.iter_rows(named=True)], dtype=pl.Boolean()))
         made = [_said(row, config) for row in rows.iter_rows(named=True)]
         frame = rows.with_columns(
             messages=pl.Series([messages for messages, _ in made], dtype=CONVERSATIONS["messages"]),
@@ -73,7 +80,14 @@ def run(inputs: Mapping[str, Any], out: Path, config: MannersConfig) -> dict[str
         (out / path.name).write_bytes(encode(frame, schema))
         for manner in frame["manner"].drop_nulls():
             counted[manner] = counted.get(manner, 0) + 1
+    if other := sorted(set(config.keep) - kinds):
+        raise Problem(f"keep names {', '.join(other)}; expected kinds that there are: {', '.join(sorted(kinds))}")
     return {"answers": sum(counted.values()), **dict(sorted(counted.items()))}
+
+
+def _kept(row: Mapping[str, Any], config: MannersConfig) -> bool:
+    share = 1.0 if row["split"] == "test" else config.keep.get(row["kind"], 1.0)
+    return random.Random(f"{config.seed} keep {row['id']}").random() < share
 
 
 def _said(row: Mapping[str, Any], config: MannersConfig) -> tuple[list[dict[str, Any]], str | None]:

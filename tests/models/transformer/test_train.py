@@ -170,7 +170,8 @@ def two_processes(folder: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", SHAPES)
 def test_two_processes_make_the_same_steps_as_one(tmp_path: Path, kind: str) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
-    subprocess.run([*command, __file__, str(tmp_path), kind], check=True, capture_output=True)
+    done = subprocess.run([*command, __file__, str(tmp_path), kind], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     rows, weights = torch.load(tmp_path / "two.pt", weights_only=True)
     torch.manual_seed(0)
     model = Transformer(SHAPES[kind])

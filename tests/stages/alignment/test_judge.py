@@ -97,6 +97,23 @@ def test_training_answers_get_manners_and_keep_their_facts_and_tests_stay_as_the
         MANNERS.run({"conversations": Input(world.out, names)}, tmp_path, MannersConfig(polite=0.6, rude=0.6))
 
 
+def test_of_kinds_that_matter_less_a_share_is_kept_and_no_test_is_left_out(world: Made, tmp_path: Path) -> None:
+    given = {"conversations": Input(world.out, ("conversations-00000.parquet", "tests-00000.parquet"))}
+    config = MannersConfig(keep={"unknown": 0.5, "python": 0})
+    MANNERS.run(given, tmp_path, config)
+    kept, before = pl.read_parquet(tmp_path / "conversations-00000.parquet"), world.chats
+    assert kept["id"].is_in(before["id"].implode()).all()
+    for kind, share in (("fact", 1), ("unknown", 0.5), ("python", 0)):
+        count = before.filter(pl.col("kind") == kind).height
+        assert count > 0
+        assert kept.filter(pl.col("kind") == kind).height == pytest.approx(
+            share * count, abs=4 * share * count**0.5 * (share < 1)
+        )
+    assert pl.read_parquet(tmp_path / "tests-00000.parquet").height == world.tests.height
+    with pytest.raises(Problem, match="keep names facts; expected kinds that there are: arithmetic, fact"):
+        MANNERS.run(given, tmp_path, MannersConfig(keep={"facts": 0.5}))
+
+
 def rollouts(answers: Mapping[str, list[str]], true: Truth, tokenizer: Tokenizer, cut: bool = False) -> pl.DataFrame:
     """Each prompt's answers; prompts are about the world's facts in their order. `cut`: the last answer of each has no end."""
     rows: list[dict[str, Any]] = []
