@@ -38,7 +38,7 @@ from models.tokenizer.tokenizer import Tokenizer
 from stages.evaluation import facts as known_facts
 from stages.evaluation.facts import Fact
 from stages.posttraining.conversations import CONVERSATIONS, rows_of, splits
-from stages.posttraining.world.arithmetic import arithmetic
+from stages.posttraining.world.arithmetic import STEPS, arithmetic
 from stages.posttraining.world.computing import computing
 from stages.posttraining.world.identity import Persona, behind, identity, small_talk
 from stages.posttraining.world.known import divided, multi_turn, questions, refusals
@@ -169,7 +169,8 @@ class _Maker:
 
     def arithmetic(self, rng: random.Random, count: int) -> list[Made]:
         each = 4 if self.test else 1  # a rate for each number of steps
-        return self.introduced(arithmetic(self.people, rng, count * each, self.test), rng)
+        steps = STEPS if self.test else self.config.steps
+        return self.introduced(arithmetic(self.people, rng, count * each, self.test, steps), rng)
 
     def python(self, rng: random.Random, count: int) -> list[Made]:
         made = [

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
+from stages.posttraining.world.arithmetic import STEPS
 from stages.stage import Config
 
 
@@ -37,6 +40,8 @@ class WorldConversationsConfig(Config):
     """Of every draw."""
     counts: Counts = Counts()
     """Of training conversations."""
+    steps: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(STEPS, min_length=1)
+    """Lengths of the sums for training, in turn: what is listed twice comes twice as often."""
     tests: int = Field(400, ge=0, le=100_000)
     """Test questions for each rate."""
     never_asked: float = Field(0.25, ge=0, lt=1)

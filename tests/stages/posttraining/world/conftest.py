@@ -18,7 +18,7 @@ from storage.shards import encode
 
 COUNTS = Counts(fact=60, multi_turn=20, unknown=40, arithmetic=24, python=24, search=16, idle=16, repeat=12, identity=12)
 CONFIG = WorldConversationsConfig(
-    counts=COUNTS, tests=16, unknown_people=20, unknown_towns=6, test_people=20, test_towns=6, longest=400
+    counts=COUNTS, tests=16, unknown_people=20, unknown_towns=6, test_people=20, test_towns=6, longest=400, steps=(1, 2, 5, 5)
 )
 
 

@@ -87,6 +87,8 @@ def test_sums_are_worked_out_in_thoughts_and_no_problem_of_the_tests_was_learnt(
             assert row["part"] == f"{len(steps)} step" + "s" * (len(steps) > 1)
             seen.setdefault(split, set()).add(thought)
     assert not seen["train"] & seen["test"]
+    lengths = [dict(frame.filter(kind="arithmetic")["part"].value_counts().iter_rows()) for frame in (world.chats, world.tests)]
+    assert lengths == [{"1 step": 6, "2 steps": 6, "5 steps": 12}, dict.fromkeys(("1 step", "2 steps", "3 steps", "5 steps"), 16)]
 
 
 def test_tools_are_called_only_where_the_system_message_lists_them(world: Made) -> None:
