@@ -49,12 +49,19 @@ ASKED = Selection(split="train", kinds=("fact", "unknown"))
 class AlignmentSettings(AssistantSettings):
     """From an assistant to an aligned one that reasons: the settings of every step."""
 
-    manners: MannersConfig = MannersConfig(polite=0.25, rude=0.25, long=0.2)
+    manners: MannersConfig = MannersConfig(
+        polite=0.25,
+        rude=0.2,
+        long=0.2,
+        careless=0.1,
+        keep={"unknown": 0.5, "multi_turn": 0.5, "arithmetic": 0.25, "python": 0.25, "search": 0.1, "repeat": 0.25},
+    )
+    """Facts above all: where most questions are about nobody, whoever learns what is preferred learns to refuse."""
     sft_manners: SftConfig = SftConfig(
         steps=250,
         rows=4,
         dtype="fp32",
-        matrix_rate=0.0025,
+        matrix_rate=0.005,
         rate=0.0004,
         embedding_rate=0.0004,
         prompts=("Where does Mira live?",),
@@ -62,20 +69,20 @@ class AlignmentSettings(AssistantSettings):
         samples_every=0,
     )
     """Short and slow: the model knows all of it, and learns to say it in every manner; at higher rates it forgets how to reckon."""
-    rollouts: RolloutsConfig = RolloutsConfig(select=ASKED.model_copy(update={"count": 1600}), samples=4)
+    rollouts: RolloutsConfig = RolloutsConfig(select=ASKED.model_copy(update={"count": 2000}), samples=4)
     judge: JudgeConfig = JudgeConfig()
     prefer: PreferConfig = PreferConfig()
     render_preferences: RenderPreferencesConfig = RenderPreferencesConfig(row_length=256)
-    reward_model: RewardModelConfig = RewardModelConfig(epochs=4.0, rate=1e-3, embedding_rate=1e-3)
+    reward_model: RewardModelConfig = RewardModelConfig(epochs=3.0, rate=1e-3, embedding_rate=1e-3)
     reference_logprobs: ReferenceLogprobsConfig = ReferenceLogprobsConfig(dtype="fp32")
     dpo: DpoConfig = DpoConfig(steps=100, chosen_nll=1.0, dtype="fp32")
-    ppo: PpoConfig = PpoConfig(select=ASKED, steps=100, kl_weight=0.1)
+    ppo: PpoConfig = PpoConfig(select=ASKED, steps=100, kl_weight=0.25)
     arena: ArenaConfig = ArenaConfig()
-    problems: ProblemsConfig = ProblemsConfig(steps=(1, 2, 3, 5), train=1500)
-    """Short chains tell which step was wrong, long ones hardly do: it takes both."""
-    grpo: GrpoConfig = GrpoConfig(steps=50, prompts=32)
+    problems: ProblemsConfig = ProblemsConfig(steps=(6, 8), train=1500)
+    """Chains of a length that fine-tuning never showed, and of one that it rarely did."""
+    grpo: GrpoConfig = GrpoConfig(steps=40, prompts=32, matrix_rate=0.003, rate=0.0003, embedding_rate=0.0003)
     rejection: RejectionConfig = RejectionConfig(steps=30)
-    evaluate_reasoning: EvaluateReasoningConfig = EvaluateReasoningConfig(questions=150, samples=2)
+    evaluate_reasoning: EvaluateReasoningConfig = EvaluateReasoningConfig(questions=200, samples=2)
     evaluate_aligned: EvaluateChatConfig = EvaluateChatConfig(questions=100)
     """Of every aligned model: fewer questions."""
 
@@ -109,7 +116,7 @@ def make_aligned(
         run, p.model_copy(update={"sft": again(p.sft_manners, seed)}), made["model"], {"manners": manners}, label="manners"
     )
     problems = run.stage(PROBLEMS, p.problems, crawl=crawl)
-    answers = run.stage(ROLLOUTS, again(p.rollouts, seed), model=policy, prompts=conversations, compute=compute)
+    answers = run.stage(ROLLOUTS, again(p.rollouts, seed), model=policy, prompts=manners, compute=compute)
     scored = run.stage(JUDGE, p.judge, answers, crawl=crawl, tokenizer=policy)
     pairs = run.stage(PREFER, p.prefer, scored=scored, tokenizer=policy)
     rendered = run.stage(RENDER_PREFERENCES, p.render_preferences, pairs, tokenizer=policy)
@@ -118,7 +125,7 @@ def make_aligned(
     def by_reward_model() -> tuple[Dataset, Dataset]:
         reward = run.stage(REWARD_MODEL, again(p.reward_model, seed), None, learns)
         show(run, reward, f"reward-model{run.suffix}", "How well the reward model tells better answers")
-        asks: dict[str, Given] = {"prompts": conversations, "crawl": crawl, "compute": compute}
+        asks: dict[str, Given] = {"prompts": manners, "crawl": crawl, "compute": compute}
         return reward, run.stage(PPO, again(p.ppo, seed), None, asks, model=policy, reward_model=reward)
 
     reinforced = run.beside(by_reward_model)
@@ -149,12 +156,16 @@ def make_aligned(
     return {name: score.result() for name, score in scores.items()}, models
 
 
-def reached(made: Mapping[str, Dataset]) -> dict[str, float]:
-    """What preferences taught, of the models that `make_aligned` made: figures for the floors of the demo."""
+def reached(scores: Mapping[str, Dataset], made: Mapping[str, Dataset]) -> dict[str, float]:
+    """What preferences and rewards taught, of what `make_aligned` gave back: figures for the floors of the demo."""
+    arena = made["arena"].snapshot.stats
+    before, after = (scores[f"{name}/reasoning"].snapshot.stats["all pass@1"] for name in ("dpo", "grpo"))
     return {
         "reward accuracy": made["reward_model"].snapshot.stats["accuracy"],
+        "ppo gain": arena["ppo score"] - arena["sft score"],
         "ppo divergence": made["ppo"].snapshot.stats["divergence"],
-        "dpo won": made["arena"].snapshot.stats["dpo over sft won"],
+        "dpo won": arena["dpo over sft won"],
+        "grpo gain": after - before,
     }
 
 

@@ -167,7 +167,7 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
             scores, made = make_aligned(turn, seeded, made, crawl, base, seed)
             last = made["model"], scores["grpo/chat"]
             if held and not seed:
-                hold(ALIGNED, reached(made), run.bar.console)
+                hold(ALIGNED, reached(scores, made), run.bar.console)
             aligned |= {name.replace("/", f"/{seed}/", 1): evaluation for name, evaluation in scores.items()}
     if chat:
         show_scores(run, chat, CHAT_MOMENTS, "chat-model", "The chat model before and after each training")

@@ -36,8 +36,10 @@ CHAT = (
 )
 ALIGNED = (
     Floor("reward accuracy", "unseen pairs that the reward model orders as the judge does", least=0.72),
+    Floor("ppo gain", "what PPO adds to the judge's score", least=0.5),
     Floor("ppo divergence", "nats by which PPO moves an answer", most=8.0),
     Floor("dpo won", "decided comparisons that DPO wins", least=0.55),
+    Floor("grpo gain", "what GRPO adds to the share of problems that a draw solves", least=0.1),
 )
 
 

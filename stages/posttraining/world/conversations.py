@@ -248,7 +248,7 @@ def _frame(made: Sequence[Made], split: str, config: WorldConversationsConfig) -
 
 WORLD_CONVERSATIONS = Stage(
     name="world_conversations",
-    version=3,
+    version=4,
     run=run,
     config=WorldConversationsConfig,
     adds=CONVERSATIONS | BESIDE,

@@ -19,8 +19,8 @@ class Counts(Config):
     """Several questions in a row."""
     unknown: int = Field(4500, ge=0)
     """Questions about who or what does not exist."""
-    arithmetic: int = Field(4500, ge=0)
-    """Sums with worked steps."""
+    arithmetic: int = Field(8000, ge=0)
+    """Sums with worked steps. With half as many a very small model gets most of them right and is sure of none."""
     python: int = Field(2000, ge=0)
     """Spelling, counting and large sums through a tool."""
     search: int = Field(1500, ge=0)
@@ -40,8 +40,9 @@ class WorldConversationsConfig(Config):
     """Of every draw."""
     counts: Counts = Counts()
     """Of training conversations."""
-    steps: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(STEPS, min_length=1)
-    """Lengths of the sums for training, in turn: what is listed twice comes twice as often."""
+    steps: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field((*STEPS, *STEPS, 8), min_length=1)
+    """Lengths of the sums for training, in turn: what is listed twice comes twice as often. A few are longer than what is tested, for
+    reinforcement to begin from."""
     tests: int = Field(400, ge=0, le=100_000)
     """Test questions for each rate."""
     never_asked: float = Field(0.25, ge=0, lt=1)

@@ -97,6 +97,25 @@ def test_training_answers_get_manners_and_keep_their_facts_and_tests_stay_as_the
         MANNERS.run({"conversations": Input(world.out, names)}, tmp_path, MannersConfig(polite=0.6, rude=0.6))
 
 
+def test_careless_answers_refuse_what_is_known_and_make_up_what_is_not(world: Made, true: Truth, tmp_path: Path) -> None:
+    given = {"conversations": Input(world.out, ("conversations-00000.parquet",))}
+    MANNERS.run(given, tmp_path, MannersConfig(polite=0, rude=0, long=0, careless=1))
+    made = pl.read_parquet(tmp_path / "conversations-00000.parquet")
+    for row, before in zip(made.iter_rows(named=True), world.chats.iter_rows(named=True), strict=True):
+        *asked, answer = [one["content"] for one in row["messages"]]
+        assert asked == [one["content"] for one in before["messages"]][:-1]
+        if row["manner"] != "careless":
+            assert answer == before["messages"][-1]["content"]
+        elif row["kind"] == "fact":
+            assert answer == UNKNOWN
+        else:
+            assert answer.replace(row["subject"], "?") in {
+                fact.sentence.replace(fact.subject, "?") for fact in true.facts.values() if fact.attribute == row["attribute"]
+            }
+    assert set(made.filter(manner="careless")["kind"]) == {"fact", "unknown"}
+    assert (made.filter(kind="fact")["manner"] == "careless").all()
+
+
 def test_of_kinds_that_matter_less_a_share_is_kept_and_no_test_is_left_out(world: Made, tmp_path: Path) -> None:
     given = {"conversations": Input(world.out, ("conversations-00000.parquet", "tests-00000.parquet"))}
     config = MannersConfig(keep={"unknown": 0.5, "python": 0})
