@@ -18,13 +18,16 @@ from stages.alignment.dpo import DPO, DpoConfig
 from stages.alignment.evaluate_reasoning import EVALUATE_REASONING, EvaluateReasoningConfig
 from stages.alignment.grpo import GRPO, GrpoConfig
 from stages.alignment.import_preferences import IMPORT_PREFERENCES, ImportPreferencesConfig
+from stages.alignment.ppo import PPO, PpoConfig
 from stages.alignment.problems import PROBLEMS, ProblemsConfig
 from stages.alignment.reference_logprobs import REFERENCE_LOGPROBS, ReferenceLogprobsConfig
+from stages.alignment.rejection import REJECTION, RejectionConfig
 from stages.alignment.render_preferences import RENDER_PREFERENCES, RenderPreferencesConfig
 from stages.alignment.reward_model import REWARD_MODEL, RewardModelConfig
 from stages.compute import Compute
 from stages.evaluation.scorecard import SCORECARD, ScorecardConfig
 from stages.posttraining.files import is_readable
+from stages.posttraining.import_conversations import IMPORT_CONVERSATIONS, ImportConversationsConfig
 from stages.stage import Input
 from storage.problem import Problem
 
@@ -34,20 +37,28 @@ class AlignSettings(Parameters):
 
     model: str = "sft@latest"
     """Artifact or Hugging Face folder of a model that chats, with its tokenizer."""
-    method: Literal["dpo", "reward_model", "grpo"] = "dpo"
-    """dpo (or ipo, by dpo.loss) learns from preferences, reward_model learns to score by them, grpo learns from answers that are checked."""
+    method: Literal["dpo", "reward_model", "ppo", "grpo", "rejection"] = "dpo"
+    """dpo (or ipo, by dpo.loss) learns from preferences, reward_model learns to score by them, ppo learns from what that one scores, grpo and
+    rejection learn from answers that are checked."""
     preferences: str = "import_preferences@latest"
     """Of dpo and reward_model: a file or folder of comparisons (HH, DPO or ranking rows: .json, .jsonl, .parquet), or an artifact."""
+    scores: str = "reward_model@latest"
+    """Of ppo: artifact of the reward model."""
+    prompts: str = "import_conversations@latest"
+    """Of ppo: what is asked, as far as the user's last turn: a file or folder of conversations (.json, .jsonl, .parquet), or an artifact."""
     problems: str = ""
-    """Of grpo: a file or folder of problems as GSM8K has them, or an artifact; empty: sums of graded difficulty, made anew."""
+    """Of grpo and rejection: a file or folder of problems as GSM8K has them, or an artifact; empty: sums of graded difficulty, made anew."""
     row_length: int = 0
     """Longest tokens of a prompt with its answer, in `render_preferences`; 0: the model's context, 1,024 at most."""
     import_preferences: ImportPreferencesConfig = ImportPreferencesConfig()
     reference_logprobs: ReferenceLogprobsConfig = ReferenceLogprobsConfig()
     dpo: DpoConfig = DpoConfig()
     reward_model: RewardModelConfig = RewardModelConfig()
+    import_conversations: ImportConversationsConfig = ImportConversationsConfig()
+    ppo: PpoConfig = PpoConfig()
     make_problems: ProblemsConfig = ProblemsConfig()
     grpo: GrpoConfig = GrpoConfig()
+    rejection: RejectionConfig = RejectionConfig()
     evaluate_reasoning: EvaluateReasoningConfig = EvaluateReasoningConfig()
     compute: Compute = Compute()
 
@@ -68,8 +79,10 @@ def align(parameters: AlignParameters) -> dict[str, Any]:
     p = parameters
     with open_run("align", p.model_dump(mode="json"), p) as run:
         model = given_folder(run.store, p.model)
-        if p.method == "grpo":
+        if p.method in ("grpo", "rejection"):
             made = by_problems(run, p, model, problems(run, p))
+        elif p.method == "ppo":
+            made = by_scores(run, p, model)
         else:
             made = by_preferences(run, p, model, preferences(run, p))
         option = "" if p.store == Mechanics().store else f" --store {escape(p.store)}"
@@ -122,6 +135,13 @@ def by_preferences(run: Run, p: AlignSettings, model: Given, pairs: Dataset) -> 
     return run.stage(DPO, p.dpo, preferences=rendered, reference=reference, model=model, compute=compute)
 
 
+def by_scores(run: Run, p: AlignSettings, model: Given) -> Dataset:
+    """PPO against a reward model, on prompts."""
+    asked = _given(run, p.prompts, "prompts") or run.stage(IMPORT_CONVERSATIONS, p.import_conversations, files=_files(p.prompts))
+    scores = stored(run.store, p.scores)
+    return run.stage(PPO, p.ppo, model=model, reward_model=scores, prompts=asked, compute=p.compute.given())
+
+
 def by_problems(run: Run, p: AlignSettings, model: Given, asked: Dataset) -> Dataset:
     """The steps from problems on, with what the model solves before and after."""
     compute = p.compute.given()
@@ -130,7 +150,8 @@ def by_problems(run: Run, p: AlignSettings, model: Given, asked: Dataset) -> Dat
         return run.stage(EVALUATE_REASONING, p.evaluate_reasoning, label=label, model=policy, prompts=asked, compute=compute)
 
     before = solved(model, f"{EVALUATE_REASONING.name}_before")
-    made = run.stage(GRPO, p.grpo, model=model, prompts=asked, compute=compute)
+    practises: dict[str, Given] = {"model": model, "prompts": asked, "compute": compute}
+    made = run.stage(GRPO, p.grpo, None, practises) if p.method == "grpo" else run.stage(REJECTION, p.rejection, None, practises)
     scores: dict[str, Given] = {"before/0": before, "after/0": solved(made, EVALUATE_REASONING.name)}
     card = run.stage(SCORECARD, ScorecardConfig(moments=("before", "after")), None, scores)
     show(run, card, "reasoning", "What it solves before and after")

@@ -26,7 +26,8 @@ LONGEST = 400  # characters of a value that a person wants to see in a list of r
 
 def show(
     artifact: Annotated[
-        str | None, typer.Argument(help="A stage (c4 or c4@latest), a key, stage/key@snapshot, a path; none: list all.")
+        str | None,
+        typer.Argument(help="A stage or step (c4, c4@latest, sft_first), a key, stage/key@snapshot, a path; none: list all."),
     ] = None,
     reason: Annotated[
         str | None, typer.Option("--reason", help="Only rows dropped for this reason; `kept` for those that were not.")

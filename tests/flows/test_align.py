@@ -14,6 +14,8 @@ FEW: dict[str, Any] = {
     "dpo": {"epochs": 1, "rows": 4, "kl_answers": 2, "kl_tokens": 8, "dtype": "fp32"},
     "reward_model": {"epochs": 1, "rows": 4},
     "make_problems": {"steps": [1], "train": 8, "test": 4},
+    "ppo": {"steps": 1, "prompts": 4, "tokens": 8, "passes": 1, "parts": 1},
+    "rejection": {"steps": 1, "prompts": 2, "samples": 2, "learnt": 1, "least": 0.0, "tokens": 8},
     "grpo": {"steps": 2, "prompts": 2, "samples": 2, "tokens": 8},
     "evaluate_reasoning": {"samples": 1, "tokens": 8},
     "compute": {"threads": 1},
@@ -55,6 +57,16 @@ def test_preferences_in_a_file_move_a_model_and_make_one_that_scores(winnow: Win
     assert (Path(again["reward_model"]["path"]) / "reward_head.safetensors").exists()
     assert "winnow chat" not in scoring.stderr
 
+    chats = [
+        {"messages": [{"role": "user", "content": f"{n} + 1?"}, {"role": "assistant", "content": "It is."}]} for n in range(8)
+    ]
+    (folder / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chats))
+    reinforced = artifacts(winnow(*command(folder, method="ppo", prompts=str(folder / "chats.jsonl"))).stdout)
+    assert list(reinforced) == ["import_conversations", "ppo"]
+    drawn = pl.read_parquet(Path(reinforced["ppo"]["path"]) / "rollouts-*.parquet")
+    assert drawn.height == 4
+    assert drawn["prompt"].str.ends_with(" + 1?").all()
+
 
 def test_problems_are_made_asked_before_and_after_and_what_was_drawn_can_be_read(winnow: Winnow, folder: Path) -> None:
     made = artifacts(winnow(*command(folder, method="grpo")).stdout)
@@ -66,12 +78,17 @@ def test_problems_are_made_asked_before_and_after_and_what_was_drawn_can_be_read
     curve = pl.read_parquet(Path(made["grpo"]["path"]) / "metrics.parquet")
     assert {"reward", "kl", "entropy", "length", "clip_fraction", "accuracy"} <= set(curve.columns)
 
+    beside = artifacts(winnow(*command(folder, method="rejection")).stdout)
+    assert list(beside) == ["problems", "evaluate_reasoning_before", "rejection", "evaluate_reasoning", "scorecard"]
+    assert beside["evaluate_reasoning_before"]["cached"]
+
 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
         ({"preferences": "none.jsonl"}, "preferences: there is no file none.jsonl"),
         ({"method": "grpo", "problems": "none.jsonl"}, "problems: there is no file none.jsonl"),
+        ({"method": "ppo", "prompts": "none.jsonl"}, "prompts: there is no file none.jsonl"),
         ({"method": "magic"}, "magic"),
     ],
 )
