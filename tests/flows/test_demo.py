@@ -47,7 +47,7 @@ TINY: dict[str, Any] = {
     "dpo": {"steps": 4, "rows": 4, "kl_answers": 2, "kl_tokens": 8},
     "ppo": {"steps": 2, "prompts": 4, "tokens": 8},
     "arena": {"tokens": 8, "bootstrap": 10},
-    "problems": {"steps": [1], "train": 20, "test": 4},
+    "problems": {"steps": [1, 2], "train": 20, "test": 4},
     "grpo": {"steps": 2, "prompts": 2, "samples": 2, "tokens": 8},
     "rejection": {"steps": 1, "prompts": 2, "samples": 2, "learnt": 1, "least": 0.0, "tokens": 24},
     "evaluate_reasoning": {"questions": 2, "samples": 1, "tokens": 8},
@@ -105,6 +105,9 @@ def test_the_demo_goes_from_the_crawl_to_files_that_other_tools_read(
     assert set(card["moment"]) == {"sft", "dpo", "ppo", "rejection", "grpo"}
     assert {"bits_per_byte", "reasoning", "chat"} <= set(card["task"])
     store = Store(str(folder / "store"))
+    told = {step: set(resolve(store, step).stats) for step in ("reward_model", "ppo", "arena", "evaluate_reasoning_dpo")}
+    floors = {"accuracy"}, {"divergence"}, {"sft score", "ppo score", "dpo over sft won"}, {"all pass@1"}
+    assert all(figures <= told[step] for step, figures in zip(told, floors, strict=True))
     way = {node.reference.partition("/")[0] for node in ancestors(store, resolve(store, "package"))}
     assert {"simulate", "corpus", "pretrain", "sft", "dpo", "grpo", "gate"} <= way  # from a GGUF back to the crawl
     assert "simulate/" in (package / "README.md").read_text()
