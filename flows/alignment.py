@@ -37,8 +37,8 @@ from stages.evaluation.memorisation import MemorisationConfig
 from stages.posttraining.sft import SftConfig
 from stages.stage import Config, Stage
 
-ALIGNED_MOMENTS = ("sft", "dpo", "ppo", "rejection", "grpo")
-"""With all manners; after DPO; beside it PPO; after DPO the two ways to reason."""
+ALIGNED_MOMENTS = ("base", "chat", "sft", "dpo", "ppo", "rejection", "grpo")
+"""Before; with all manners; after DPO; beside it PPO; after DPO the two ways to reason."""
 ON_TEXT = EvaluateBaseConfig(bits_per_byte=BitsPerByteConfig(training_documents=1), memorisation=MemorisationConfig(pages=1))
 """Held-out bits per byte; of what else is measured without a crawl as little as there may be."""
 Seeded = TypeVar("Seeded", bound=Config)
@@ -64,6 +64,8 @@ class AlignmentSettings(AssistantSettings):
         matrix_rate=0.005,
         rate=0.0004,
         embedding_rate=0.0004,
+        replay_rows=1,
+        replay_weight=0.3,
         prompts=("Where does Mira live?",),
         validation_every=0,
         samples_every=0,
@@ -113,9 +115,16 @@ def make_aligned(
 
     manners = run.stage(MANNERS, p.manners, conversations=conversations)
     policy = make_chat(
-        run, p.model_copy(update={"sft": again(p.sft_manners, seed)}), made["model"], {"manners": manners}, label="manners"
+        run,
+        p.model_copy(update={"sft": again(p.sft_manners, seed)}),
+        made["model"],
+        {"manners": manners},
+        base.packed,
+        label="manners",
     )
     problems = run.stage(PROBLEMS, p.problems, crawl=crawl)
+    measured("base", base.model, None, chats=False)
+    measured("chat", made["model"], problems, chats=False)
     answers = run.stage(ROLLOUTS, again(p.rollouts, seed), model=policy, prompts=manners, compute=compute)
     scored = run.stage(JUDGE, p.judge, answers, crawl=crawl, tokenizer=policy)
     pairs = run.stage(PREFER, p.prefer, scored=scored, tokenizer=policy)
@@ -153,7 +162,7 @@ def make_aligned(
         "reward_model": reward,
         "model": grpo,
     }
-    return {name: score.result() for name, score in scores.items()}, models
+    return {name: score.result() for name, score in scores.items()} | {"chat/chat": made["chat"]}, models
 
 
 def reached(scores: Mapping[str, Dataset], made: Mapping[str, Dataset]) -> dict[str, float]:

@@ -102,7 +102,7 @@ def test_the_demo_goes_from_the_crawl_to_files_that_other_tools_read(
         path.name for path in package.iterdir()
     }
     card = pl.read_parquet(Path(made["scorecard_alignment"]["path"]) / "scorecard.parquet")
-    assert set(card["moment"]) == {"sft", "dpo", "ppo", "rejection", "grpo"}
+    assert set(card["moment"]) == {"base", "chat", "sft", "dpo", "ppo", "rejection", "grpo"}
     assert {"bits_per_byte", "reasoning", "chat"} <= set(card["task"])
     store = Store(str(folder / "store"))
     told = {step: set(resolve(store, step).stats) for step in ("reward_model", "ppo", "arena", "evaluate_reasoning_dpo")}
