@@ -82,8 +82,8 @@ class AlignmentSettings(AssistantSettings):
     arena: ArenaConfig = ArenaConfig()
     problems: ProblemsConfig = ProblemsConfig(steps=(6, 8), train=1500)
     """Chains of a length that fine-tuning never showed, and of one that it rarely did."""
-    grpo: GrpoConfig = GrpoConfig(steps=40, prompts=32, matrix_rate=0.005, rate=0.0005, embedding_rate=0.0005)
-    rejection: RejectionConfig = RejectionConfig(steps=30)
+    grpo: GrpoConfig = GrpoConfig(steps=30, prompts=32, matrix_rate=0.005, rate=0.0005, embedding_rate=0.0005)
+    rejection: RejectionConfig = RejectionConfig(steps=20)
     evaluate_reasoning: EvaluateReasoningConfig = EvaluateReasoningConfig(questions=200, samples=2)
     evaluate_aligned: EvaluateChatConfig = EvaluateChatConfig(questions=100)
     """Of every aligned model: fewer questions."""
