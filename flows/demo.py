@@ -72,7 +72,7 @@ class DemoSettings(CorpusSettings, BaseSettings, AlignmentSettings, ReleasingSet
     sources: list[str] = []
     """Stays empty: the demo reads the crawl that it makes, whose truth is known."""
     simulate: SimulateConfig = SimulateConfig()
-    until: Literal["corpus", "base", "chat", "aligned", "release"] = "chat"
+    until: Literal["corpus", "base", "chat", "aligned", "release"] = "release"
     """How far to go: to the corpus, the base model, the chat model, the aligned one, or its release."""
     seeds: int = Field(default=1, ge=1, le=100)
     """Models that are trained from the corpus on, each from its own seed; the scores are means over them."""

@@ -12,14 +12,14 @@ def demo(
     pages: Annotated[int | None, typer.Option("--pages", help="How many pages the made-up web has; default: 3000.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Another seed, another web; default: 1.")] = None,
     until: Annotated[
-        str | None, typer.Option("--until", help="corpus, base, chat (default), aligned or release: how far to go.")
+        str | None, typer.Option("--until", help="corpus, base, chat, aligned or release (default): how far to go.")
     ] = None,
     store: StoreOption = "./store",
     engine: EngineOption = None,
     workers: WorkersOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Simulate a small crawl whose truth is known, make a corpus of it, train a model on that, teach it to chat, and report how right every step was."""
+    """Simulate a small crawl whose truth is known, make a corpus of it, train a model on that, teach it to chat, to be polite and to reason, write GGUF files, and report how right every step was."""
     sets = [f"simulate.{name}={value}" for name, value in (("pages", pages), ("seed", seed)) if value is not None]
     sets += [f"until={until}"] if until else []
     execute("demo", None, sets, {"store": store, "engine": engine, "workers": workers}, json_)
