@@ -14,6 +14,7 @@ from flows.posttrain import LONGEST, context_of
 from flows.pretrain import given_folder
 from flows.run import Mechanics, Parameters, Run, open_run
 from flows.stored import stored
+from flows.watch import artifact_key
 from stages.alignment.dpo import DPO, DpoConfig
 from stages.alignment.evaluate_reasoning import EVALUATE_REASONING, EvaluateReasoningConfig
 from stages.alignment.grpo import GRPO, GrpoConfig
@@ -161,5 +162,5 @@ def by_problems(run: Run, p: AlignSettings, model: Given, asked: Dataset) -> Dat
 def show(run: Run, made: Dataset, key: str, description: str, file: str = "report.md") -> None:
     """An artifact's report, in the terminal and in Prefect."""
     report = run.store.read(f"{made.snapshot.folder}/{file}").decode("utf-8")
-    create_markdown_artifact(markdown=report, key=key, description=description)
+    create_markdown_artifact(markdown=report, key=artifact_key(key), description=description)
     run.bar.console.print(report, markup=False, soft_wrap=True)

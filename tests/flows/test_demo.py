@@ -119,11 +119,11 @@ def test_the_demo_goes_from_the_crawl_to_files_that_other_tools_read(
 def test_several_seeds_share_the_corpus_and_give_means(
     winnow: Winnow, whole: "subprocess.CompletedProcess[str]", folder: Path, lists: Path
 ) -> None:
-    done = winnow(*command(folder, lists, until="chat", seeds=2))
+    done = winnow(*command(folder, lists, until="aligned", seeds=2))
     made = artifacts(done)
-    assert {*(f"{step}_seed1" for step in (*BASE, *CHAT))} <= set(made)
+    assert {*(f"{step}_seed1" for step in (*BASE, *CHAT, *ALIGNED))} <= set(made)
     assert made["corpus"]["cached"]
-    assert all(made[step]["cached"] for step in (*BASE, *CHAT))
+    assert all(made[step]["cached"] for step in (*BASE, *CHAT, *ALIGNED))
     assert made["sft"]["key"] != made["sft_seed1"]["key"]
     assert resolve(Store(str(folder / "store")), "sft").key == made["sft"]["key"]  # the first seed's, after its second training
     assert resolve(Store(str(folder / "store")), "sft_seed1").key == made["sft_seed1"]["key"]
