@@ -209,7 +209,7 @@ def reaches(p: DemoParameters, step: str) -> bool:
 
 def as_shipped(p: DemoParameters) -> bool:
     """Whether every setting that changes the outcome is the demo's own."""
-    free = {*Mechanics.model_fields, "lists", "compute", "until", "seeds"}
+    free = {*Mechanics.model_fields, "lists", "compute", "until", "seeds", "longer"}
     return p.model_dump(exclude=free) == DemoSettings().model_dump(exclude=free)
 
 

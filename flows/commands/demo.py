@@ -14,6 +14,7 @@ def demo(
     until: Annotated[
         str | None, typer.Option("--until", help="corpus, base, chat, aligned or release (default): how far to go.")
     ] = None,
+    longer: Annotated[bool, typer.Option("--longer", help="Let GRPO practise nearly three times as long.")] = False,
     store: StoreOption = "./store",
     engine: EngineOption = None,
     workers: WorkersOption = None,
@@ -22,4 +23,5 @@ def demo(
     """Simulate a small crawl whose truth is known, make a corpus of it, train a model on that, teach it to chat, to be polite and to reason, write GGUF files, and report how right every step was."""
     sets = [f"simulate.{name}={value}" for name, value in (("pages", pages), ("seed", seed)) if value is not None]
     sets += [f"until={until}"] if until else []
+    sets += ["longer=true"] if longer else []
     execute("demo", None, sets, {"store": store, "engine": engine, "workers": workers}, json_)

@@ -9,7 +9,10 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from flows.demo import DemoParameters, as_shipped
 from flows.floors import Floor, hold
+from stages.alignment.grpo import GrpoConfig
+from stages.compute import Compute
 from storage.artifact import resolve
 from storage.lineage import ancestors
 from storage.problem import Problem
@@ -141,3 +144,8 @@ def test_a_floor_or_a_ceiling_that_is_missed_fails_with_what_was_reached() -> No
         hold(floors, {"known": 0.59, "refused": 0.11}, console)
     with pytest.raises(Problem, match="facts: nan"):
         hold(floors, {"known": float("nan"), "refused": 0.0}, console)
+
+
+def test_floors_are_for_the_settings_as_shipped_wherever_it_runs_and_however_far() -> None:
+    assert as_shipped(DemoParameters(until="base", seeds=3, longer=True, store="elsewhere", compute=Compute(threads=1)))
+    assert not as_shipped(DemoParameters(grpo=GrpoConfig(steps=3)))
