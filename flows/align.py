@@ -1,4 +1,4 @@
-"""The align flow: from a chat model to one that people prefer, or that reasons: by preferences, or by rewards that can be checked."""
+"""The align flow: from a chat model to one that people prefer, or that reasons: by preferences, a reward model, or answers that are checked."""
 
 from pathlib import Path
 from typing import Any, Literal

@@ -2,7 +2,7 @@
 
 The assistant first learns all manners, good and bad, from conversations that people might have written. What people want it then learns
 from comparisons: by DPO, whose model goes on, and by PPO against a reward model, beside it. Then GRPO teaches it to work out longer sums from
-answers that are checked, with rejection sampling beside it. Every model meets the others in the arena, judged by the rubric.
+answers that are checked, with rejection sampling beside it. The three models of manners meet in the arena, judged by the rubric.
 """
 
 from collections.abc import Mapping
