@@ -1,21 +1,19 @@
 """What a Prefect server must know before the first run: the work pool, the rule for runs whose process is gone, the deployments.
 
 `python deploy/setup.py`, in the repository's root, with the variables of NEEDED set. Run it again after each upgrade: what is there is
-brought up to date, and schedules that somebody has switched on stay on.
+brought up to date, and schedules stay as somebody has left them.
 """
 
 import os
 import subprocess
 import sys
 from contextlib import suppress
-from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
-from prefect.client.schemas.sorting import DeploymentSort
 from prefect.exceptions import ObjectAlreadyExists
 
+from flows.served import deployments, known_schedules
 from flows.up import MISSED, crash_silent_runs
 
 POOL = "winnow"
@@ -35,19 +33,18 @@ def main() -> None:
         with suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
         crash_silent_runs(os.environ["PREFECT_API_URL"], MISSED * int(os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]))
-        active = {slug for slug, _, on in _schedules(client) if on}
+        kept = {
+            one.full_name: known_schedules(client, one.full_name)
+            for one in deployments(os.environ["WINNOW_STORE"], os.environ["WINNOW_CRAWL"])
+        }
         prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
         subprocess.run([*prefect, "deploy", "--all", "--prefect-file", "deploy/prefect.yaml"], check=True)
-        for slug, ids, on in _schedules(client):
-            if slug in active and not on:
-                client.update_deployment_schedule(*ids, active=True)
-
-
-def _schedules(client: SyncPrefectClient) -> list[tuple[str | None, tuple[UUID, UUID], bool]]:
-    """Slug, ids and whether it is active, of every schedule of our deployments."""
-    ours = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
-    deployments = client.read_deployments(work_pool_filter=ours, limit=200, sort=DeploymentSort.NAME_ASC)
-    return [(one.slug, (deployment.id, one.id), one.active) for deployment in deployments for one in deployment.schedules]
+        for name, schedules in kept.items():
+            if schedules is not None:
+                deployment = client.read_deployment_by_name(name)
+                for shipped in deployment.schedules:
+                    client.delete_deployment_schedule(deployment.id, shipped.id)
+                client.create_deployment_schedules(deployment.id, schedules)
 
 
 if __name__ == "__main__":

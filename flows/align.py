@@ -1,5 +1,6 @@
 """The align flow: from a chat model to one that people prefer, or that reasons: by preferences, a reward model, or answers that are checked."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,7 +56,7 @@ class AlignSettings(Parameters):
     reference_logprobs: ReferenceLogprobsConfig = ReferenceLogprobsConfig()
     dpo: DpoConfig = DpoConfig()
     reward_model: RewardModelConfig = RewardModelConfig()
-    import_conversations: ImportConversationsConfig = ImportConversationsConfig()
+    import_conversations: ImportConversationsConfig = ImportConversationsConfig(answered=False)
     ppo: PpoConfig = PpoConfig()
     make_problems: ProblemsConfig = ProblemsConfig()
     grpo: GrpoConfig = GrpoConfig()
@@ -115,7 +116,17 @@ def _given(run: Run, text: str, what: str) -> Dataset | None:
         return None
     if is_readable(text):
         raise Problem(f"{what}: there is no file {text}; expected {what} in it, or the name of an artifact")
-    return stored(run.store, text)
+    return _stored(run, text, what)
+
+
+def _stored(run: Run, text: str, what: str) -> Dataset:
+    """The artifact that the parameter `what` names, which may never have been given."""
+    try:
+        return stored(run.store, text)
+    except Problem as problem:
+        raise Problem(
+            f"the parameter {what} is missing or wrong: {problem}\n{what}: {AlignSettings.model_fields[what].description}"
+        ) from None
 
 
 def _files(text: str) -> Given:
@@ -132,15 +143,25 @@ def by_preferences(run: Run, p: AlignSettings, model: Given, pairs: Dataset) -> 
         scores = run.stage(REWARD_MODEL, p.reward_model, preferences=rendered, model=model, compute=compute)
         show(run, scores, "reward-model", "How well the reward model tells better answers")
         return scores
-    reference = run.stage(REFERENCE_LOGPROBS, p.reference_logprobs, preferences=rendered, model=model, compute=compute)
-    return run.stage(DPO, p.dpo, preferences=rendered, reference=reference, model=model, compute=compute)
+    learns: dict[str, Given] = {"preferences": rendered, "model": model, "compute": compute}
+    reference = run.stage(REFERENCE_LOGPROBS, like(p.reference_logprobs, p.dpo), None, learns)
+    made = run.stage(DPO, p.dpo, None, learns, reference=reference)
+    tell(run, made, ("validation_accuracy", "validation_margin", "kl"))
+    return made
+
+
+def like(reference: ReferenceLogprobsConfig, training: DpoConfig) -> ReferenceLogprobsConfig:
+    """In the training's mathematics where nothing else is said: only so is the model at its first step its own reference."""
+    return reference.model_copy(update={"dtype": reference.dtype or training.dtype})
 
 
 def by_scores(run: Run, p: AlignSettings, model: Given) -> Dataset:
     """PPO against a reward model, on prompts."""
     asked = _given(run, p.prompts, "prompts") or run.stage(IMPORT_CONVERSATIONS, p.import_conversations, files=_files(p.prompts))
-    scores = stored(run.store, p.scores)
-    return run.stage(PPO, p.ppo, model=model, reward_model=scores, prompts=asked, compute=p.compute.given())
+    scores = _stored(run, p.scores, "scores")
+    made = run.stage(PPO, p.ppo, model=model, reward_model=scores, prompts=asked, compute=p.compute.given())
+    tell(run, made, ("reward_first", "reward_last", "divergence", "length", "finished"))
+    return made
 
 
 def by_problems(run: Run, p: AlignSettings, model: Given, asked: Dataset) -> Dataset:
@@ -151,12 +172,23 @@ def by_problems(run: Run, p: AlignSettings, model: Given, asked: Dataset) -> Dat
         return run.stage(EVALUATE_REASONING, p.evaluate_reasoning, label=label, model=policy, prompts=asked, compute=compute)
 
     before = solved(model, f"{EVALUATE_REASONING.name}_before")
+    if not any(value for name, value in before.snapshot.stats.items() if "pass@" in name):
+        run.bar.say(
+            "The model solves none of the problems: there is no right answer to learn from. Give easier ones, or a better model."
+        )
     practises: dict[str, Given] = {"model": model, "prompts": asked, "compute": compute}
     made = run.stage(GRPO, p.grpo, None, practises) if p.method == "grpo" else run.stage(REJECTION, p.rejection, None, practises)
     scores: dict[str, Given] = {"before/0": before, "after/0": solved(made, EVALUATE_REASONING.name)}
     card = run.stage(SCORECARD, ScorecardConfig(moments=("before", "after")), None, scores)
     show(run, card, "reasoning", "What it solves before and after")
     return made
+
+
+def tell(run: Run, made: Dataset, names: Sequence[str]) -> None:
+    """Figures of a training, in the terminal."""
+    stats = made.snapshot.stats
+    told = ", ".join(f"{name.replace('_', ' ')} {stats[name]:.3g}" for name in names if name in stats)
+    run.bar.console.print(f"{made.snapshot.stage}: {told}", soft_wrap=True, highlight=False)
 
 
 def show(run: Run, made: Dataset, key: str, description: str, file: str = "report.md") -> None:

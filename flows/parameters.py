@@ -30,7 +30,10 @@ def parameters(model: type[Model], config: Path | None, sets: Iterable[str], opt
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise Problem("\n".join(_sentence(model, one) for one in error.errors())) from None
+        # What is wrong inside of a value makes the value as a whole wrong as well: only the first is of use.
+        wrong = error.errors()
+        inner = {one["loc"][:end] for one in wrong for end in range(len(one["loc"]))}
+        raise Problem("\n".join(_sentence(model, one) for one in wrong if one["loc"] not in inner)) from None
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -78,6 +81,8 @@ def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
         hint = f"did you mean {close[0]}?" if close else f"known there: {', '.join(known)}"
         return f"unknown parameter {where}; {hint}"
     what = error["msg"].removeprefix("Value error, ")
+    if not where:
+        return what
     return f"the parameter {where} is {error['input']!r:.80}: {what[0].lower()}{what[1:]}"
 
 

@@ -1,7 +1,7 @@
 """The flows as deployments: what `winnow up` serves, and what a person starts, schedules and cancels in the Prefect UI.
 
     corpus/corpus         by hand, with every parameter in the form
-    corpus/nightly        each night over a folder or bucket that grows; only new shards are computed; shipped paused
+    corpus/nightly        each night over a folder or bucket that grows; only new shards are computed; shipped paused, then as it was left
     tokenizer/tokenizer   a vocabulary learnt from a corpus
     pretrain/pretrain     a base model from corpora of the store
     posttrain/posttrain   a chat model from a base model and conversations
@@ -15,14 +15,19 @@
 As a module (`python -m flows.served STORE CRAWL`) it is the process that starts the runs, each as a process of its own.
 """
 
+import os
 import signal
 import sys
 import threading
 from typing import Any
 
+import psutil
 from prefect import serve
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
@@ -31,7 +36,6 @@ from flows.ablate import ablate
 from flows.align import align
 from flows.corpus import corpus
 from flows.demo import demo
-from flows.engines.child import follow
 from flows.extractor import extractor
 from flows.posttrain import posttrain
 from flows.pretrain import pretrain
@@ -39,6 +43,7 @@ from flows.release import release
 from flows.server import TAG
 from flows.tokenizer import tokenizer
 
+END_SECONDS = 10  # a run that is stopped ends within one
 # Two runs of one flow would only wait for each other's locks: the second one queues instead.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
@@ -73,11 +78,43 @@ def _deployment(flow: Flow[..., Any], name: str, parameters: dict[str, Any], cro
     return made
 
 
+def known_schedules(client: SyncPrefectClient, name: str) -> list[DeploymentScheduleCreate] | None:
+    """Those that the deployment `flow/name` has on the server; None where it is not there yet. To register it anew replaces them, and people
+    change them in the UI."""
+    try:
+        known = client.read_deployment_by_name(name).schedules
+    except ObjectNotFound:
+        return None
+    return [DeploymentScheduleCreate(**one.model_dump(include=set(DeploymentScheduleCreate.model_fields))) for one in known]
+
+
 def main() -> None:
     store, crawl, parent = sys.argv[1:4]
-    threading.Thread(target=follow, args=(int(parent),), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(*deployments(store, crawl), print_starting_message=False, pause_on_shutdown=False)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
+    served = deployments(store, crawl)
+    with get_client(sync_client=True) as client:
+        for one in served:
+            if (known := known_schedules(client, one.full_name)) is not None:
+                one.schedules = known  # type: ignore[assignment]
+    # In a thread of its own Prefect leaves SIGTERM to us: what it does then lets the runs go on without it.
+    serving = threading.Thread(
+        target=serve, args=served, kwargs={"print_starting_message": False, "pause_on_shutdown": False}, daemon=True
+    )
+    serving.start()
+    try:
+        while serving.is_alive() and os.getppid() == int(parent):
+            serving.join(timeout=0.5)
+    finally:
+        end_runs()
+
+
+def end_runs() -> None:
+    """Stop the runs that are under way; while they end, the thread that serves tells the server so."""
+    below = psutil.Process().children(recursive=True)
+    for run in psutil.Process().children():
+        run.terminate()
+    for one in psutil.wait_procs(below, timeout=END_SECONDS)[1]:
+        one.kill()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ folder use the running server instead of starting a private one.
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -53,13 +52,20 @@ def up(store: str, crawl: str, prefect_port: int, viewer_port: int) -> Iterator[
     environment = os.environ | {
         "PREFECT_API_URL": addresses.api,
         "PREFECT_SERVER_UI_API_URL": addresses.api,
+        "WINNOW_STORE": store,
         "WINNOW_VIEWER": addresses.viewer,
     }
     processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(name: str, module: str, *arguments: str) -> None:
         command = [sys.executable, "-m", module, *arguments, str(os.getpid())]
-        processes[name] = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        processes[name] = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is this process's to answer: runs have their end to tell to a server that is still there
+        )
 
     def ended() -> str | None:
         return next(
@@ -82,9 +88,9 @@ def up(store: str, crawl: str, prefect_port: int, viewer_port: int) -> Iterator[
         yield addresses, ended
     finally:
         UP.unlink(missing_ok=True)
+        # One after the other: runs that are stopped tell the server, which goes last.
         for process in reversed(processes.values()):
-            process.send_signal(signal.SIGTERM)
-        for process in reversed(processes.values()):
+            process.terminate()
             try:
                 process.wait(timeout=15)
             except subprocess.TimeoutExpired:

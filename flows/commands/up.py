@@ -1,5 +1,6 @@
 """`winnow up`: Prefect, the flows and the viewer in one command."""
 
+import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ def up(
     """Start the Prefect server, all flows as deployments, and the viewer, on loopback; Ctrl-C stops them."""
     from flows import up as everything
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it so means the same as Ctrl-C
     here = str(Path(crawl).absolute()) if "://" not in crawl else crawl
     kept = str(Path(store).absolute()) if "://" not in store else store
     out = console()

@@ -162,11 +162,13 @@ def test_a_wrong_value_is_refused_with_the_field_named(up: Up) -> None:
 
 
 def test_a_worker_of_the_pool_makes_the_corpus_and_the_viewer_shows_it_to_those_with_the_token(up: Up) -> None:
-    run = up.start("corpus")
+    corpus = up.deployments()["corpus"]
+    chosen = {"sources": corpus["parameters"]["parameters"]["sources"]}  # without the store, as a schedule of the UI has it
+    run: str = up.ask(f"deployments/{corpus['id']}/create_flow_run", {"parameters": {"parameters": chosen}})["id"]
     assert up.end(run)["type"] == "COMPLETED", up.logs(run)
     store = Store(str(up.services.folder / "store"))
-    corpus = resolve(store, "corpus")
-    assert corpus.rows > 10
+    made = resolve(store, "corpus")
+    assert made.rows > 10
     [funnel] = [
         one["data"]
         for one in up.ask("artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
@@ -174,20 +176,31 @@ def test_a_worker_of_the_pool_makes_the_corpus_and_the_viewer_shows_it_to_those_
     ]
     assert f"](http://127.0.0.1:{up.services.ports['4280']}/c4/" in funnel
     token = SECRETS["WINNOW_VIEWER_SECRET"]
-    assert corpus.id in up.view(corpus.reference, Authorization=f"Bearer {token}")
+    assert made.id in up.view(made.reference, Authorization=f"Bearer {token}")
     for headers in ({}, {"Authorization": "Bearer guess"}):
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            up.view(corpus.reference, **headers)
-    page = {"run": next(records(store)).id, "id": read_shard(store, corpus.folder, corpus.shards[0], ["id"])["id"][0]}
+            up.view(made.reference, **headers)
+    page = {"run": next(records(store)).id, "id": read_shard(store, made.folder, made.shards[0], ["id"])["id"][0]}
     assert "&lt;/html&gt;" in up.view(f"original?{urlencode(page)}", Authorization=f"Bearer {token}")
 
 
-def test_a_schedule_that_is_switched_on_is_planned_and_stays_on_when_the_setup_runs_again(up: Up) -> None:
-    nightly = up.deployments()["nightly"]
-    up.ask(f"deployments/{nightly['id']}/schedules/{nightly['schedules'][0]['id']}", {"active": True}, "PATCH")
+def test_schedules_are_as_they_were_left_when_the_setup_runs_again_and_are_planned(up: Up) -> None:
+    nightly, release = (up.deployments()[name] for name in ("nightly", "release"))
+    cron = {"schedule": {"cron": "30 3 * * *"}, "active": True}
+    up.ask(f"deployments/{nightly['id']}/schedules/{nightly['schedules'][0]['id']}", cron, "PATCH")
+    added = {"schedule": {"cron": "0 6 * * 1"}, "active": False, "parameters": {"parameters": {"name": "mine"}}}
+    up.ask(f"deployments/{release['id']}/schedules", [added])
     up.services.run("setup")
-    assert [one["active"] for one in up.deployments()["nightly"]["schedules"]] == [True]
-    assert [one["active"] for one in up.deployments()["weekly"]["schedules"]] == [False]
+    found = {
+        name: [(one["schedule"]["cron"], one["active"], one["slug"], one["parameters"]) for one in deployment["schedules"]]
+        for name, deployment in up.deployments().items()
+        if deployment["schedules"]
+    }
+    assert found == {
+        "nightly": [("30 3 * * *", True, "nightly", {})],
+        "weekly": [("0 4 * * 0", False, "weekly", {})],
+        "release": [("0 6 * * 1", False, None, added["parameters"])],
+    }
     mine = {"deployments": {"id": {"any_": [nightly["id"]]}}}
     assert until(lambda: up.ask("flow_runs/filter", mine), 90)[0]["state_type"] == "SCHEDULED"
 

@@ -48,8 +48,12 @@ def test_preferences_in_a_file_move_a_model_and_make_one_that_scores(winnow: Win
     made = artifacts(done.stdout)
     assert list(made) == ["import_preferences", "render_preferences", "reference_logprobs", "dpo"]
     assert made["import_preferences"]["kept"] == 40
+    recipe = json.loads((Path(made["reference_logprobs"]["path"]) / "recipe.json").read_text())
+    assert recipe["config"]["dtype"] == FEW["dpo"]["dtype"]
+    assert pl.read_parquet(Path(made["dpo"]["path"]) / "metrics.parquet")["validation_margin"][0] == pytest.approx(0, abs=1e-5)
     assert (Path(made["dpo"]["path"]) / "chat_template.jinja").exists()
     assert "winnow chat dpo/" in done.stderr
+    assert "dpo: validation accuracy " in done.stderr
 
     scoring = winnow(*command(folder, method="reward_model"))
     again = artifacts(scoring.stdout)
@@ -58,18 +62,24 @@ def test_preferences_in_a_file_move_a_model_and_make_one_that_scores(winnow: Win
     assert "winnow chat" not in scoring.stderr
 
     chats = [
-        {"messages": [{"role": "user", "content": f"{n} + 1?"}, {"role": "assistant", "content": "It is."}]} for n in range(8)
+        {"messages": [{"role": "user", "content": f"{n} + 1?"}, {"role": "assistant", "content": "It is."}]} for n in range(4)
     ]
+    chats += [{"prompt": f"{n} + 1?"} for n in range(4, 8)]
     (folder / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chats))
-    reinforced = artifacts(winnow(*command(folder, method="ppo", prompts=str(folder / "chats.jsonl"))).stdout)
+    done = winnow(*command(folder, method="ppo", prompts=str(folder / "chats.jsonl")))
+    assert "ppo: reward first " in done.stderr
+    reinforced = artifacts(done.stdout)
     assert list(reinforced) == ["import_conversations", "ppo"]
+    assert reinforced["import_conversations"]["kept"] == 8
     drawn = pl.read_parquet(Path(reinforced["ppo"]["path"]) / "rollouts-*.parquet")
     assert drawn.height == 4
     assert drawn["prompt"].str.ends_with(" + 1?").all()
 
 
 def test_problems_are_made_asked_before_and_after_and_what_was_drawn_can_be_read(winnow: Winnow, folder: Path) -> None:
-    made = artifacts(winnow(*command(folder, method="grpo")).stdout)
+    done = winnow(*command(folder, method="grpo"))
+    assert "solves none of the problems" in done.stderr
+    made = artifacts(done.stdout)
     assert list(made) == ["problems", "evaluate_reasoning_before", "grpo", "evaluate_reasoning", "scorecard"]
     card = pl.read_parquet(Path(made["scorecard"]["path"]) / "scorecard.parquet")
     assert set(card["moment"]) == {"before", "after"}
@@ -89,6 +99,8 @@ def test_problems_are_made_asked_before_and_after_and_what_was_drawn_can_be_read
         ({"preferences": "none.jsonl"}, "preferences: there is no file none.jsonl"),
         ({"method": "grpo", "problems": "none.jsonl"}, "problems: there is no file none.jsonl"),
         ({"method": "ppo", "prompts": "none.jsonl"}, "prompts: there is no file none.jsonl"),
+        ({"preferences": "judge@latest"}, "the parameter preferences is missing or wrong: no artifact 'judge@latest'"),
+        ({"method": "ppo", "prompts": "judge@latest"}, "prompts: Of ppo: what is asked, as far as the user's last turn"),
         ({"method": "magic"}, "magic"),
     ],
 )

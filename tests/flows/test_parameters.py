@@ -1,12 +1,20 @@
 """Parameters come from a file, from --set and from options, and every wrong one is named."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from prefect.utilities.callables import parameter_schema
 
+from flows.commands.run import FLOWS
 from flows.corpus import CorpusParameters
+from flows.demo import DemoParameters
 from flows.parameters import parameters
+from flows.posttrain import PosttrainParameters
+from flows.release import ReleaseParameters
+from flows.run import Mechanics
+from flows.settings import printed, settings
 from storage.problem import Problem
 
 
@@ -42,6 +50,31 @@ def test_a_wrong_parameter_is_named_with_what_was_expected(sets: list[str], mess
     assert message in str(problem.value)
 
 
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["package.default=Q6_K", 'quantize.types=["Q8_0"]'], r"package.default is Q6_K, and quantize.types are Q8_0"),
+        (['quantize.types=["Q2_K"]'], r"\Athe parameter quantize.types.0 is 'Q2_K': input should be 'F32'[^\n]*\Z"),
+        (["quantize.name=mine"], r"quantize.name is 'mine', and the flow sets it.*by the parameter `name`"),
+        (['package.lineage=["a"]'], r"package.lineage is \('a',\), and the flow sets it"),
+    ],
+)
+def test_what_a_release_could_not_use_is_refused_before_it_begins(sets: list[str], message: str) -> None:
+    with pytest.raises(Problem, match=message):
+        parameters(ReleaseParameters, None, sets, {})
+
+
+def test_every_setting_can_be_listed_with_the_flows_own_value_and_be_given_so() -> None:
+    lines = printed(DemoParameters, as_json=False).splitlines()
+    assert len(lines) > 400
+    [steps] = [line for line in lines if line.startswith("grpo.steps=")]
+    assert steps == f"grpo.steps={DemoParameters().grpo.steps}  Updates of the weights."
+    own = {one.name: one.default for one in settings(DemoParameters)}
+    given = [f"{name}={json.dumps(value)}" for name, value in own.items()]
+    assert parameters(DemoParameters, None, given, {}) == DemoParameters()
+    assert json.loads(printed(CorpusParameters, as_json=True))[0]["name"] == "sources"
+
+
 def test_all_wrong_parameters_are_named_at_once() -> None:
     with pytest.raises(Problem) as problem:
         parameters(CorpusParameters, None, ["workers=-1", "c4.xyz=1"], {})
@@ -57,3 +90,34 @@ def test_a_config_file_that_cannot_be_used_is_named(content: str | None, message
         file.write_text(content)
     with pytest.raises(Problem, match=message):
         parameters(CorpusParameters, file, [], {})
+
+
+def test_what_the_form_of_a_schedule_leaves_empty_is_not_given() -> None:
+    """A scheduled run gets the parameters just as Prefect's form has saved them."""
+    empty = {"__prefect_kind": "json"}
+    saved = {
+        "conversations": empty,
+        "import_conversations": empty,
+        "sft": {"epochs": 2, "mixture": empty, "prompts": [empty]},
+        "compute": {"__prefect_kind": "json", "value": '{"threads": 3}'},
+    }
+    meant = {"sft": {"epochs": 2, "prompts": []}, "compute": {"threads": 3}}
+    assert PosttrainParameters.model_validate(saved) == PosttrainParameters.model_validate(meant)
+
+
+def test_the_store_is_that_of_the_process_that_serves_the_flows_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WINNOW_STORE", raising=False)
+    assert Mechanics().store == "./store"
+    monkeypatch.setenv("WINNOW_STORE", "s3://bucket/winnow")
+    assert (Mechanics().store, Mechanics(store="mine").store) == ("s3://bucket/winnow", "mine")
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_every_field_and_section_of_a_form_is_headed_by_its_own_name_and_says_what_it_is(name: str) -> None:
+    """Three sections of the demo are of the class SftConfig; nobody could tell them apart by that."""
+    sections = parameter_schema(getattr(import_module(f"flows.{name}"), name)).definitions
+    for section in sections.values():
+        for field, form in section.get("properties", {}).items():
+            shown = sections.get(form.get("$ref", "").rpartition("/")[2], {}) | form
+            assert shown["title"] == field.replace("_", " ").title()
+            assert shown.get("description"), f"{field} of {section['title']}"

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -173,10 +174,10 @@ def test_a_schedule_computes_the_shards_of_a_new_file_only(up: Up, crawl: Path, 
     known = {record.id for record in records(store)}
     shutil.copy2(sorted(crawl.glob("*.warc.gz"))[1], up.folder / "crawl")
     nightly = up.deployment("nightly")
-    parameters = nightly["parameters"]["parameters"] | {"lists": str(lists)}
-    up.ask(f"deployments/{nightly['id']}", {"parameters": {"parameters": parameters}}, "PATCH")
     [schedule] = nightly["schedules"]
-    soon = {"schedule": {"interval": 15.0}, "active": True}
+    # What the form of a schedule saves: nothing of the store, and sections that nobody has opened.
+    saved = {"sources": nightly["parameters"]["parameters"]["sources"], "lists": str(lists), "c4": {"__prefect_kind": "json"}}
+    soon = {"schedule": {"interval": 15.0}, "active": True, "parameters": {"parameters": saved}}
     up.ask(f"deployments/{nightly['id']}/schedules/{schedule['id']}", soon, "PATCH")
     try:
         fired = until(lambda: [one for one in records(store) if one.id not in known and one.state == "completed"], 120)
@@ -219,11 +220,50 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert f"port {port} for Prefect cannot be had" in output
 
 
-def test_ctrl_c_stops_everything(up: Up) -> None:
-    below = psutil.Process(up.process.pid).children(recursive=True)
-    assert len(below) >= 3
-    up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(timeout=60) == 130
-    _, alive = psutil.wait_procs(below, timeout=20)
-    assert alive == []
-    assert not (up.folder / ".winnow/up.json").exists()
+@pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_stop_everything_and_the_runs_say_so(order: signal.Signals, tmp_path: Path) -> None:
+    with started(tmp_path, PREFECT_RUNNER_POLL_FREQUENCY="2") as up:
+        run = up.start("demo", until="corpus", simulate={"pages": 6000})
+        until(lambda: list(tmp_path.glob("store/*/*/*.parquet")), 120)
+        below = psutil.Process(up.process.pid).children(recursive=True)
+        assert {"flows.server", "flows.served", "flows.viewer", "prefect.engine", "flows.engines.child"} <= {
+            word for one in below for word in one.cmdline()
+        }
+        up.process.send_signal(order)
+        said, _ = up.process.communicate(timeout=60)
+        assert up.process.returncode == 130
+        assert psutil.wait_procs(below, timeout=5)[1] == []
+        assert not (tmp_path / ".winnow/up.json").exists()
+        assert "Warning" not in said
+    [record] = records(Store(str(tmp_path / "store")))
+    assert record.state == "cancelled"
+    with sqlite3.connect(tmp_path / ".winnow/prefect/prefect.db") as database:
+        assert database.execute("select state_type from flow_run where id = ?", [run]).fetchone() == ("CRASHED",)
+
+
+def schedules(up: Up, name: str) -> list[tuple[Any, bool, Any]]:
+    found = [(one["schedule"].get("cron"), one["active"], one["parameters"]) for one in up.deployment(name)["schedules"]]
+    return sorted(found, key=str)
+
+
+def test_schedules_are_as_they_were_left_when_it_starts_again(tmp_path: Path) -> None:
+    names = ("nightly", "weekly", "release", "demo")
+    with started(tmp_path) as up:
+        nightly, weekly, release = (up.deployment(name) for name in names[:3])
+        up.ask(f"deployments/{weekly['id']}/schedules/{weekly['schedules'][0]['id']}", {"active": True}, "PATCH")
+        cron = {"schedule": {"cron": "30 3 * * *", "timezone": "Europe/Berlin"}, "parameters": {"parameters": {"files": 2}}}
+        up.ask(f"deployments/{nightly['id']}/schedules/{nightly['schedules'][0]['id']}", cron, "PATCH")
+        up.ask(f"deployments/{release['id']}/schedules", [{"schedule": {"cron": "0 6 * * 1"}, "active": True}])
+        left = [schedules(up, name) for name in names]
+        assert left == [
+            [("30 3 * * *", False, cron["parameters"])],
+            [("0 4 * * 0", True, {})],
+            [("0 6 * * 1", True, {})],
+            [],
+        ]
+        registered = up.deployment("weekly")["updated"]
+        up.process.send_signal(signal.SIGINT)
+        up.process.wait(timeout=60)
+    with started(tmp_path) as up:
+        until(lambda: up.deployment("weekly")["updated"] != registered)  # the last one
+        assert [schedules(up, name) for name in names] == left
