@@ -28,6 +28,7 @@ def k3(logprobs: Tensor, reference: Tensor) -> Tensor:
 
 
 def adapted(coefficient: float, kl: float, target: float, completions: int, horizon: int) -> float:
-    """The coefficient after `completions` whose mean divergence was `kl`; it can change by a fifth within `horizon` completions."""
+    """The coefficient after `completions` whose mean divergence was `kl`; it can change by a fifth within `horizon`
+    completions, and at a time."""
     error = max(-LARGEST_ERROR, min(LARGEST_ERROR, kl / target - 1))
-    return coefficient * (1 + error * completions / horizon)
+    return coefficient * (1 + error * min(1.0, completions / horizon))

@@ -40,14 +40,16 @@ class Agreement:
 
 
 def agreements(judgements: Iterable[Judgement]) -> list[Agreement]:
-    """Of any two annotators with items in common; of an item that somebody judged twice the last judgement counts."""
+    """Of any two annotators with items in common, of as many answers; of an item that somebody judged twice the last judgement counts."""
     last: dict[str, dict[str, Judgement]] = {}
     for one in judgements:
         last.setdefault(one.annotator, {})[one.item] = one
     found = []
     for one_name, other_name in combinations(sorted(last), 2):
         one_items, other_items = last[one_name], last[other_name]
-        common = [item for item in one_items if item in other_items]
+        common = [
+            item for item, one in one_items.items() if item in other_items and len(one.ranks) == len(other_items[item].ranks)
+        ]
         classes = [(_classes(one_items[item].ranks), _classes(other_items[item].ranks)) for item in common]
         mine, theirs = [one for pair in classes for one in pair[0]], [one for pair in classes for one in pair[1]]
         if mine:

@@ -7,6 +7,8 @@
 | pair | what was asked in any shape of stages/posttraining/loaders.py, and beside it chosen and rejected, each a text, a message or a list of them |
 | ranking | what was asked, `answers` (or completions, responses: a list of such), `ranks`, a number for each: the lowest is the best, equal ones tie |
 
+Some published datasets name these fields otherwise: published.py.
+
 The chosen and the rejected answer are both read as a conversation by `loaders.load`, and what they begin with in common is the prompt.
 Beside any of them: `annotator`; `margin`, or two scores (score_chosen and score_rejected, chosen_score ..., chosen_rating ...) whose
 difference it is.
@@ -29,10 +31,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from math import isfinite
 from typing import Any
 
 from models.chat.conversation import ASSISTANT, USER, Message
 from stages.alignment.preferences import ordered
+from stages.alignment.published import known
 from stages.posttraining.files import Unread
 from stages.posttraining.loaders import load
 from stages.posttraining.turns import ROLES
@@ -44,7 +48,10 @@ _SPEAKER = re.compile(r"(?:^|\n\n)(Human|Assistant):")
 _ANSWERS = ("answers", "completions", "responses")
 _ASKED = ("messages", "conversation", "conversations", "instruction", "prompt", "question")
 _SCORES = (("score_chosen", "score_rejected"), ("chosen_score", "rejected_score"), ("chosen_rating", "rejected_rating"))
-EXPECTED = "chosen and rejected with what was asked, or answers with their ranks"
+EXPECTED = (
+    "chosen and rejected beside what was asked (prompt, question, instruction or messages), or answers and ranks: a list of texts and one of "
+    "numbers, the lowest for the best"
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ def compare(row: Any) -> Compared:
         return Compared(reason="unreadable", detail=row.why)
     if not isinstance(row, Mapping):
         return Compared(reason="unrecognised", detail=f"the row is {type(row).__name__}; expected an object")
+    row = known(row)
     name, annotator = shape(row), _text(row.get("annotator"))
     try:
         pairs = _ranking(row) if name == "ranking" else (_pair(row, name),)
@@ -117,13 +125,18 @@ def _ranking(row: Row) -> tuple[Pair, ...]:
     ranks = row["ranks"]
     if not _listed(ranks) or len(ranks) != len(answers) or any(not isinstance(one, int | float) for one in ranks):
         raise Unfit("unrecognised", f"{len(answers)} answers with the ranks {ranks!r}; expected a number for each")
-    conversations = [_conversation(row, answer, "pair") for answer in answers]
-    pairs = []
-    for better, worse in ordered([float(one) for one in ranks]):
-        pairs.append(_parted(conversations[better], conversations[worse], None))
-    if not pairs:
+    order = ordered([float(one) for one in ranks])
+    if not order:
         raise Unfit("tie", "all answers are as good as each other; expected one that is better than another")
-    return tuple(pairs)
+    conversations = [_conversation(row, answer, "pair") for answer in answers]
+    pairs = tuple(  # two models may say the same: that pair alone is none
+        _parted(conversations[better], conversations[worse], None)
+        for better, worse in order
+        if conversations[better] != conversations[worse]
+    )
+    if not pairs:
+        raise Unfit("same_answer", "answers of different ranks say the same; expected two answers")
+    return pairs
 
 
 def _conversation(row: Row, answer: Any, name: str) -> tuple[Message, ...]:
@@ -191,12 +204,18 @@ def _parted(chosen: tuple[Message, ...], rejected: tuple[Message, ...], margin: 
 
 
 def _margin(row: Row) -> float | None:
-    if isinstance(row.get("margin"), int | float):
-        return float(row["margin"])
+    if (margin := _number(row.get("margin"))) is not None:
+        return margin
     for better, worse in _SCORES:
-        if all(isinstance(row.get(name), int | float) for name in (better, worse)):
-            return float(row[better]) - float(row[worse])
+        scores = _number(row.get(better)), _number(row.get(worse))
+        if scores[0] is not None and scores[1] is not None:
+            return scores[0] - scores[1]
     return None
+
+
+def _number(value: Any) -> float | None:
+    """Finite: in a Parquet file NaN often says that there is none."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
 
 
 def _listed(value: Any) -> bool:

@@ -19,6 +19,7 @@ over the tokens of an answer, against the model that training began with; entrop
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ from stages.alignment.rollout import ROLLOUT, Rollout, columns, table
 from stages.posttraining.fine_tuning import Moves
 from stages.pretraining.metrics import METRICS
 from stages.tokens.shuffle import key, shuffled
+from storage.problem import Problem
 from storage.shards import encode
 
 SHARD = 16_384
@@ -143,13 +145,28 @@ class Rewarded:
 def rewarded(rollouts: Sequence[Rollout], functions: Mapping[str, Reward], weights: Mapping[str, float]) -> list[Rewarded]:
     told = columns(rollouts)
     asked, said = [one.prompt.text for one in rollouts], [one.text for one in rollouts]
-    found = {name: [float(value) for value in function(asked, said, **told)] for name, function in functions.items()}
+    found = {name: _finite(name, function(asked, said, **told), len(rollouts)) for name, function in functions.items()}
     return [
         Rewarded(
             one, mine := {name: values[at] for name, values in found.items()}, sum(weights[name] * mine[name] for name in mine)
         )
         for at, one in enumerate(rollouts)
     ]
+
+
+def _finite(name: str, given: Any, count: int) -> list[float]:
+    """What a function gave. Raises Problem where that is no reward for each answer."""
+    try:
+        values = [float(value) for value in given]
+    except (TypeError, ValueError) as error:
+        raise Problem(
+            f"the reward {name} gave {given!r:.80} ({error}); expected a number for each of the {count} answers"
+        ) from error
+    if len(values) != count:
+        raise Problem(f"the reward {name} gave {len(values)} values; expected one for each of the {count} answers")
+    if odd := [value for value in values if not math.isfinite(value)]:
+        raise Problem(f"the reward {name} gave {odd[0]} for {len(odd)} of {count} answers; expected finite numbers")
+    return values
 
 
 @dataclass

@@ -17,8 +17,8 @@ problems.py); `compute`. Out: `scores.parquet` (stages/evaluation/measures.py, t
 | format, finished | draws | share that is formatted; that is ended within the room |
 | tokens | draws | mean length |
 
-Intervals are of 95 %, Wilson's. That of pass@1 takes each problem for one case, as if it had been drawn once: it is a little too wide. That
-of pass@k is by the standard error over problems. Each part is kept when it is done, so that an evaluation that was killed goes on.
+Intervals are of 95 %, Wilson's. Those of pass@1 and pass@k take each problem for one case that is solved or not: they are a little too wide.
+Each part is kept when it is done, so that an evaluation that was killed goes on.
 
 Source of pass@k: Chen et al. 2021, "Evaluating Large Language Models Trained on Code", equation 1.
 """
@@ -26,6 +26,7 @@ Source of pass@k: Chen et al. 2021, "Evaluating Large Language Models Trained on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import comb
 from pathlib import Path
@@ -137,11 +138,10 @@ def _measures(rows: pl.DataFrame, samples: int, part: str) -> Iterator[Measure]:
     yield share(TASK, "greedy", rows.filter(pl.col("temperature") == 0)["right"].to_list(), part)
     drawn = rows.filter(pl.col("temperature") > 0)
     hits = drawn.group_by("id", maintain_order=True).agg(pl.col("right").sum())["right"].to_list()
-    once = mean(TASK, "pass@1", [count / samples for count in hits], part)
-    low, high = wilson(sum(hits) / samples, len(hits))
-    yield Measure(TASK, part, "pass@1", once.value, once.n, once.stderr, low, high, None, f"{samples} draws of each")
-    for k in (2**power for power in range(1, samples.bit_length()) if 2**power <= samples):
-        yield mean(TASK, f"pass@{k}", [1 - comb(samples - count, k) / comb(samples, k) for count in hits], part)
+    for k in (2**power for power in range(samples.bit_length()) if 2**power <= samples):
+        solved = [1 - comb(samples - count, k) / comb(samples, k) for count in hits]
+        low, high = wilson(sum(solved), len(solved))
+        yield replace(mean(TASK, f"pass@{k}", solved, part), low=low, high=high, note=f"{samples} draws of each")
     yield share(TASK, "format", drawn["formatted"].to_list(), part)
     yield share(TASK, "finished", (drawn["finish_reason"] == "stop").to_list(), part)
     yield mean(TASK, "tokens", drawn["tokens"].list.len().cast(pl.Float64()).to_list(), part)
@@ -174,4 +174,4 @@ def _cell(one: Measure) -> str:
     return f"{one.value:.3f}" + ("" if one.low is None or one.high is None else f" [{one.low:.3f}, {one.high:.3f}]")
 
 
-EVALUATE_REASONING = Stage(name="evaluate_reasoning", version=1, run=run, config=EvaluateReasoningConfig, shape="whole")
+EVALUATE_REASONING = Stage(name="evaluate_reasoning", version=2, run=run, config=EvaluateReasoningConfig, shape="whole")

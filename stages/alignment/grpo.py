@@ -48,6 +48,8 @@ GRPO_METRICS: dict[str, pl.DataType] = {
 class GrpoConfig(Verified):
     """How a policy is reinforced."""
 
+    samples: int = Field(8, ge=2)
+    """Answers to each: of one alone it cannot be told whether it is better than others."""
     variant: Variant = "grpo"
     """grpo, dr_grpo or dapo; see the table."""
     clip_low: float = Field(0.2, gt=0, lt=1)
@@ -80,4 +82,4 @@ def run(inputs: Mapping[str, Any], out: Path, config: GrpoConfig) -> dict[str, A
     return run_job("stages.alignment.grpo_training:work", given, out, config, compute_of(inputs.get("compute", {})))
 
 
-GRPO = Stage(name="grpo", version=1, run=run, config=GrpoConfig, shape="whole")
+GRPO = Stage(name="grpo", version=2, run=run, config=GrpoConfig, shape="whole")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 from torch import Tensor, nn
 
@@ -20,35 +19,18 @@ from models.alignment.grpo import grpo_losses, token_weights
 from models.alignment.logprobs import token_logprobs
 from models.alignment.preference import Answer, Answers, answers
 from models.transformer.loss import IGNORED
-from models.transformer.train import Loss, Row
+from models.transformer.train import Loss
 from models.transformer.transformer import Transformer
-from models.transformer.world import World, joined
-from stages.alignment.drawing import DRAWN, Journal, Rewarded, Source, Told, ends, rewarded
+from stages.alignment.drawing import Rewarded
 from stages.alignment.grpo import GRPO_METRICS, GrpoConfig
-from stages.alignment.policy import Opened, closed, cut, logprobs, opened, share_of, spread, under_reference
-from stages.alignment.rewards import reward_functions
-from stages.alignment.rollout import roll
+from stages.alignment.policy import cut, logprobs, share_of, spread, under_reference
+from stages.alignment.practice import Practice, practise
 from stages.compute import Compute
-from stages.posttraining.fitting import fit
-from stages.pretraining.figures import figures
-from stages.pretraining.progress import Progress
-from stages.pretraining.start import exact
 
 
 def work(inputs: Mapping[str, Any], out: Path, config: GrpoConfig, compute: Compute) -> dict[str, Any]:
     """The stage's figures. Raises Problem and Unusable."""
-    exact(compute)
-    with joined(compute.device) as world:
-        policy = opened(inputs, config, compute, world)
-        columns = DRAWN | {f"reward_{name}": pl.Float64() for name in config.rewards} | GRPO_METRICS
-        progress = Progress(out, config.steps)
-        method = Grpo(policy, config, compute, world, out)
-        rows = fit(policy.model, method, config.over(config.steps), policy.made_of, out, config, compute, world, progress)
-        if world.rank == 0:
-            closed(out, policy, config, rows, columns)
-            method.journal.close()
-        names = ("kl", "entropy", "length", "finished", "rollouts")
-        return figures(policy.model.shape, rows, compute, world, names) | ends(rows, ("reward", "accuracy"))
+    return practise(Grpo, inputs, out, config, compute, GRPO_METRICS)
 
 
 @dataclass(frozen=True)
@@ -90,17 +72,8 @@ class Piece:
     """Tokens of the step / its positions, for the load balance of experts."""
 
 
-class Grpo:
-    def __init__(self, policy: Opened, config: GrpoConfig, compute: Compute, world: World, out: Path) -> None:
-        self.policy, self.config, self.world, self.micro = policy, config, world, compute.micro_rows
-        self.functions = reward_functions(config.rewards, config.tokens, config.soft)
-        self.source = Source(policy.prompts, config.seed)
-        self.journal = Journal(out, world, config.temperature, list(config.rewards))
-        self.told = Told()
-        self.draws = 0
-        self.round: list[Learnt] = []
-        self.drawing = 0.0
-        """Seconds of the last step."""
+class Grpo(Practice[GrpoConfig]):
+    round: Sequence[Learnt] = ()
 
     def batches(self, step: int) -> Sequence[Piece]:
         config = self.config
@@ -121,13 +94,7 @@ class Grpo:
         """Places in `every`."""
         telling = 0
         for _ in range(config.most_draws):
-            asked = self.source.take(wanted)
-            rollouts = roll(
-                self.policy.model, self.policy.tokenizer, asked, config.samples, config.tokens, config.temperature,
-                config.at_once, [config.seed, self.draws],
-            )  # fmt: skip
-            self.draws += 1
-            new = rewarded(rollouts, self.functions, config.rewards)
+            new = self.ask()
             rewards_PS = torch.tensor([one.reward for one in new]).view(wanted, config.samples)
             differ = informative(rewards_PS).tolist()
             advantages = group_advantages(rewards_PS, config.variant != "dr_grpo").flatten().tolist()
@@ -140,13 +107,13 @@ class Grpo:
             every += new
             if len(groups) >= wanted:
                 break
+        groups = groups or [range(config.samples)]  # a round of dapo in which no group differs: it moves nothing
         given = [Answer(one.rollout.prompt.tokens, one.rollout.completion.tokens) for one in every]
         # As a figure one answer to each prompt is enough: a forward pass over all is a fifth of a step.
         places = range(0, len(every), 1 if config.kl_weight else config.samples)
         reference = under_reference(self.policy, given, places, config.temperature, self.micro)
         self.told.round(every, reference, self.world)
-        shares = torch.tensor([telling, len(every) / config.samples], dtype=torch.float64, device=self.world.device)
-        hits, all_groups = self.world.total(shares).tolist()
+        hits, all_groups = self.total(telling, len(every) / config.samples)
         self.told.figures["informative"] = hits / all_groups
         learnt = [
             self._learnt(every[at], group, reference.get(at)) for group, places in enumerate(groups[:wanted]) for at in places
@@ -178,8 +145,9 @@ class Grpo:
         mine = mine or list(self.round[:1])
         pieces = cut([one.answer for one in mine], self.policy.model, self.micro)
         positions = sum(len(places) * max(len(mine[at].prompt) + len(mine[at].tokens) for at in places) for places in pieces)
-        sums = [len(lengths), float(lengths.sum()), sum(len(one.tokens) for one in mine), positions]
-        count, length, tokens, places_all = self.world.total(torch.tensor(sums, dtype=torch.float64, device=device)).tolist()
+        count, length, tokens, places_all = self.total(
+            len(lengths), float(lengths.sum()), sum(len(one.tokens) for one in mine), positions
+        )
         found = []
         for places in pieces:
             some = [mine[at] for at in places]
@@ -211,21 +179,12 @@ class Grpo:
         auxiliary = None if model.shape.experts is None else model.balance() * piece.balance
         return Loss((losses * piece.weights * said).sum(), count, auxiliary, measures)
 
-    def observe(self, step: int, seconds: float) -> Row:
-        return {**self.told.figures, "drawing": self.drawing / seconds} if step else {}
-
     def state(self) -> dict[str, Any]:
         more = self.config.parts * self.config.passes > 1
-        return {
-            "place": self.source.place,
-            "draws": self.draws,
-            "told": self.told.state(),
-            "round": [dict(one.__dict__) for one in self.round] if more else [],
-        }
+        return {**super().state(), "round": [dict(one.__dict__) for one in self.round] if more else []}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.source.place, self.draws = state["place"], state["draws"]
-        self.told.restore(state["told"])
+        super().restore(state)
         self.round = [Learnt(**one) for one in state["round"]]
 
 

@@ -118,7 +118,7 @@ def characters(messages: Sequence[Message]) -> int:
 
 IMPORT_PREFERENCES = Stage(
     name="import_preferences",
-    version=1,
+    version=3,
     run=run,
     config=ImportPreferencesConfig,
     adds=PREFERENCES,

@@ -12,16 +12,19 @@ import re
 from fractions import Fraction
 
 MARK = "####"
-_NUMBER = re.compile(r"[$€£]?\s*([-+]?)[$€£]?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s*%?\.?")
+LONGEST = 300
+"""Characters of a number: a model that says one digit for ever says none."""
+_NUMBER = re.compile(r"[$€£]?\s*([-+−]?)[$€£]?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s*%?\.?")
 
 
 def final_number(answer: str) -> str | None:
     """Digits, a sign, a point; null where the answer is no number."""
-    found = _NUMBER.fullmatch(answer.rpartition(MARK)[2].strip())
+    said = answer.rpartition(MARK)[2].strip()
+    found = _NUMBER.fullmatch(said) if len(said) <= LONGEST else None
     if found is None:
         return None
     sign, whole, part = found.groups()
-    return ("-" if sign == "-" else "") + whole.replace(",", "") + (part or "")
+    return ("-" if sign in ("-", "−") else "") + whole.replace(",", "") + (part or "")
 
 
 def same_number(answer: str, expected: str) -> bool:

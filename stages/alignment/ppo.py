@@ -27,10 +27,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.transformer.optimizer import Kind as OptimizerKind
 from stages.alignment.drawing import Drawn
@@ -97,6 +97,14 @@ class PpoConfig(Drawn):
     rate: float = Field(default=3e-4, ge=0)
     """Peak learning rate of AdamW, of policy and critic."""
 
+    @model_validator(mode="after")
+    def _no_empty_part(self) -> Self:
+        if self.parts > self.prompts:
+            raise ValueError(
+                f"parts is {self.parts}, prompts {self.prompts}; expected no more updates of a pass than questions of a round"
+            )
+        return self
+
 
 def run(inputs: Mapping[str, Any], out: Path, config: PpoConfig) -> dict[str, Any]:
     """Have the job done; back: its figures. Raises Problem."""
@@ -104,4 +112,4 @@ def run(inputs: Mapping[str, Any], out: Path, config: PpoConfig) -> dict[str, An
     return run_job("stages.alignment.ppo_training:work", given, out, config, compute_of(inputs.get("compute", {})))
 
 
-PPO = Stage(name="ppo", version=1, run=run, config=PpoConfig, shape="whole")
+PPO = Stage(name="ppo", version=2, run=run, config=PpoConfig, shape="whole")

@@ -103,4 +103,4 @@ def _pairs(some: Sequence[Row], split: str, tokenizer: Tokenizer, config: Prefer
         }
 
 
-PREFER = Stage(name="prefer", version=1, run=run, config=PreferConfig, adds=PREFERENCES, shape="whole")
+PREFER = Stage(name="prefer", version=2, run=run, config=PreferConfig, adds=PREFERENCES, shape="whole")

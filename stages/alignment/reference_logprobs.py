@@ -15,14 +15,16 @@ and `reference.json`: a name for the weights. A shard that is done is kept: a ru
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
-from models.alignment.preference import all_logprobs
+from models.alignment.preference import Answer, all_logprobs
 from models.formats.pretrained import load_model
 from models.transformer.world import alone
 from stages.alignment.comparisons import answers_of, kept
@@ -47,8 +49,8 @@ LOGPROBS: dict[str, pl.DataType] = {
 class ReferenceLogprobsConfig(Config):
     """How the reference is computed."""
 
-    dtype: Literal["bf16", "fp32"] = "bf16"
-    """Type of the mathematics: that of the training which uses them."""
+    dtype: Literal["bf16", "fp32"] | None = None
+    """Type of the mathematics; null: that of the training which uses them, as far as a flow knows it, else bf16."""
     batch_tokens: int = Field(8192, ge=1)
     """Most positions at a time, padding included: sums round differently in another company."""
 
@@ -64,7 +66,7 @@ def work(inputs: Mapping[str, Any], out: Path, config: ReferenceLogprobsConfig, 
     exact(compute)
     given = inputs["preferences"]
     known = vocabulary(inputs["model"])
-    model = load_model(folder_of(inputs["model"]), DTYPES[config.dtype])
+    model = load_model(folder_of(inputs["model"]), DTYPES[config.dtype or "bf16"])
     name = named(model)
     model.to(alone(compute.device).device)
     done = out / DONE
@@ -75,7 +77,7 @@ def work(inputs: Mapping[str, Any], out: Path, config: ReferenceLogprobsConfig, 
         if not finished.exists():
             rows = kept(given, path.name, known)
             both = [one for row in rows.iter_rows(named=True) for one in answers_of(row)]
-            found = all_logprobs(model, both, config.batch_tokens)
+            found = _each_once(both, partial(all_logprobs, model, batch_tokens=config.batch_tokens))
             table = pl.DataFrame(
                 {
                     "id": rows["id"],
@@ -99,6 +101,15 @@ def work(inputs: Mapping[str, Any], out: Path, config: ReferenceLogprobsConfig, 
     return {"pairs": pairs, "reference": name}
 
 
+def _each_once(given: Sequence[Answer], measured: Callable[[Sequence[Answer]], Sequence[float]]) -> list[float]:
+    """`measured` of each; an answer that stands in several pairs is computed once."""
+    texts = [tuple(np.asarray(part).tobytes() for part in (one.prompt, one.completion, one.chosen)) for one in given]
+    first = {text: place for place, text in reversed(list(enumerate(texts)))}
+    places = sorted(first.values())
+    values = dict(zip(places, measured([given[place] for place in places]), strict=True))
+    return [values[first[text]] for text in texts]
+
+
 REFERENCE_LOGPROBS = Stage(
-    name="reference_logprobs", version=1, run=run, config=ReferenceLogprobsConfig, adds=LOGPROBS, shape="whole"
+    name="reference_logprobs", version=2, run=run, config=ReferenceLogprobsConfig, adds=LOGPROBS, shape="whole"
 )

@@ -6,7 +6,7 @@ with every answer that was drawn, `used` where it was learnt from.
 
 Before each update, rounds of `prompts` questions with `samples` answers each are drawn until `learnt` answers are at hand: of each question the
 `keep` shortest different ones that earn at least `least` (and ended). An answer is learnt once, by cross-entropy; what is over waits for
-the next update. So the answers come from the model as it is, or as it was one update ago.
+the next update. So the answers come from the model as it is, or, where a round yields more than `learnt`, from the one of some updates ago.
 
 Sources: Zelikman et al. 2022, "STaR: Bootstrapping Reasoning With Reasoning"; Yuan et al. 2023, "Scaling Relationship on Learning
 Mathematical Reasoning with Large Language Models" (RFT); Touvron et al. 2023, "Llama 2", section 3.2.3.
@@ -51,4 +51,4 @@ def run(inputs: Mapping[str, Any], out: Path, config: RejectionConfig) -> dict[s
     return run_job("stages.alignment.rejection_training:work", given, out, config, compute_of(inputs.get("compute", {})))
 
 
-REJECTION = Stage(name="rejection", version=1, run=run, config=RejectionConfig, shape="whole")
+REJECTION = Stage(name="rejection", version=2, run=run, config=RejectionConfig, shape="whole")

@@ -15,18 +15,21 @@ In: rows of `preferences.py`; side `tokenizer`. Out, instead of the messages:
 |---|---|
 | too_long | more tokens than `row_length`, also with nothing but the system message and the last question before the answers |
 
-A prompt that is too long loses its oldest exchanges, the system message stays (models/chat/context.py).
+A prompt that is too long loses its oldest exchanges, the system message stays (models/chat/context.py); that of a ranking as many for all its
+answers.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 from pydantic import Field
 
 from models.chat.context import excess, without
-from models.chat.renderer import prompt, render
+from models.chat.conversation import Message
+from models.chat.renderer import Rendered, prompt, render
 from models.tokenizer.tokenizer import Tokenizer
 from stages.alignment.preferences import PREFERENCES
 from stages.posttraining.conversations import messages_of
@@ -57,33 +60,54 @@ class RenderPreferencesConfig(Config):
 def run(docs: pl.DataFrame, config: RenderPreferencesConfig, sides: Sides) -> pl.DataFrame:
     """Raises Unusable for a conversation that is unsound, naming it, and for a tokenizer without the reserved tokens."""
     known = vocabulary(sides["tokenizer"])
-    rows = [_rendered(row, known.tokenizer, config.row_length) for row in docs.iter_rows(named=True)]
+    read = [_read(row, known.tokenizer, config.row_length) for row in docs.iter_rows(named=True)]
+    most: dict[str, int] = {}
+    for ranking, one in zip(docs["ranking"], read, strict=True):
+        if ranking is not None:
+            most[ranking] = max(most.get(ranking, 0), one.excess)
+    rows = [
+        _rendered(one, known.tokenizer, one.excess if ranking is None else most[ranking])
+        for ranking, one in zip(docs["ranking"], read, strict=True)
+    ]
     schema = {name: kind for name, kind in (ADDS | SIGNALS).items() if name != "vocabulary"} | {"left_tokens": pl.Int64()}
     tokens = pl.DataFrame(rows, schema=schema).with_columns(vocabulary=pl.lit(known.digest))
     out = docs.select(KEEPS).hstack(tokens.select([*ADDS, *SIGNALS, "left_tokens"]))
     return decide(out, [Rule("too_long", "left_tokens", "above", config.row_length)]).drop("left_tokens")
 
 
-def _rendered(row: dict[str, Any], tokenizer: Tokenizer, longest: int) -> dict[str, Any]:
-    asked = messages_of(row["prompt"], row["id"])
-    wholes = [messages_of([*row["prompt"], *row[side]], row["id"]) for side in ("chosen", "rejected")]
-    whole = [render(messages, tokenizer) for messages in wholes]
-    token_count = max(len(one.tokens) for one in whole)
-    counts = [excess(messages, one.ends, longest) for messages, one in zip(wholes, whole, strict=True)]
-    count = 0 if None in counts else max(one or 0 for one in counts)
-    if count:
-        asked = without(asked, count)
-        whole = [render(without(messages, count), tokenizer) for messages in wholes]
+@dataclass(frozen=True)
+class _Pair:
+    asked: tuple[Message, ...]
+    sides: tuple[tuple[Message, ...], ...]
+    """What was asked, with either answer."""
+    rendered: tuple[Rendered, ...]
+    excess: int
+    """How many of the oldest messages are too many; 0 as well where there would be no question left."""
+
+
+def _read(row: dict[str, Any], tokenizer: Tokenizer, longest: int) -> _Pair:
+    sides = tuple(messages_of([*row["prompt"], *row[side]], row["id"]) for side in ("chosen", "rejected"))
+    rendered = tuple(render(messages, tokenizer) for messages in sides)
+    counts = [excess(messages, one.ends, longest) for messages, one in zip(sides, rendered, strict=True)]
+    return _Pair(messages_of(row["prompt"], row["id"]), sides, rendered, 0 if None in counts else max(one or 0 for one in counts))
+
+
+def _rendered(pair: _Pair, tokenizer: Tokenizer, left_out: int) -> dict[str, Any]:
+    asked, rendered = pair.asked, pair.rendered
+    if left_out:
+        asked = without(asked, left_out)
+        rendered = tuple(render(without(messages, left_out), tokenizer) for messages in pair.sides)
     out: dict[str, Any] = {"prompt_tokens": prompt(asked, tokenizer)}
     at = len(out["prompt_tokens"])
-    for side, one in zip(("chosen", "rejected"), whole, strict=True):
+    for side, one in zip(("chosen", "rejected"), rendered, strict=True):
         out |= {f"{side}_tokens": one.tokens[at:], f"{side}_mask": one.mask[at:]}
-    return out | {"token_count": token_count, "left_out": count, "left_tokens": max(len(one.tokens) for one in whole)}
+    tokens = max(len(one.tokens) for one in pair.rendered)
+    return out | {"token_count": tokens, "left_out": left_out, "left_tokens": max(len(one.tokens) for one in rendered)}
 
 
 RENDER_PREFERENCES = Stage(
     name="render_preferences",
-    version=1,
+    version=2,
     run=run,
     config=RenderPreferencesConfig,
     needs=PREFERENCES,

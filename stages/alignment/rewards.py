@@ -58,7 +58,7 @@ def format(
     **columns: Any,
 ) -> list[float]:
     return [
-        float(bool(ended and thought and said.strip() and not wrong))
+        float(bool(ended and (thought or "").strip() and said.strip() and not wrong))
         for said, thought, ended, wrong in zip(answer, thinking, finished, faults, strict=True)
     ]
 
@@ -83,4 +83,8 @@ def _imported(name: str, known: Sequence[str]) -> Reward:
         raise Problem(
             f"there is no reward {name!r} ({error}); expected one of {', '.join(known)}, or module:function of your own"
         ) from error
+    if not callable(found):
+        raise Problem(
+            f"the reward {name!r} is {type(found).__name__}; expected a function f(prompts, completions, **columns) -> rewards"
+        )
     return found

@@ -107,6 +107,10 @@ def test_weights_add_up_tokens_as_each_paper_does() -> None:
 
 def test_advantages_compare_within_a_group_and_a_group_of_equals_says_nothing() -> None:
     rewards = torch.tensor([[0.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]])
+    # Of .1 eight times the mean in fp32 is not .1.
+    for equal in (0.1, 1 / 3, 1.1):
+        for scaled in (True, False):
+            assert not group_advantages(torch.full((2, 8), equal), scaled).any()
     centred = group_advantages(rewards, scaled=False)
     assert centred.tolist() == [[-0.75, 0.25, 0.25, 0.25], [0.0] * 4]
     assert group_advantages(rewards, scaled=True)[0].tolist() == pytest.approx((centred[0] / 0.5001).tolist())

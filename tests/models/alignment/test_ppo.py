@@ -39,4 +39,5 @@ def test_the_coefficient_rises_above_the_target_and_falls_below_it_by_a_fifth_at
     assert adapted(0.1, kl=6.6, target=6.0, completions=100, horizon=1000) == pytest.approx(0.1 * 1.01)
     assert adapted(0.1, kl=60.0, target=6.0, completions=1000, horizon=1000) == pytest.approx(0.12)
     assert adapted(0.1, kl=0.0, target=6.0, completions=1000, horizon=1000) == pytest.approx(0.08)
+    assert adapted(0.1, kl=0.0, target=6.0, completions=24, horizon=1) == pytest.approx(0.08)
     assert math.isclose(adapted(0.1, kl=6.0, target=6.0, completions=500, horizon=1000), 0.1)

@@ -54,12 +54,3 @@ def reference(folder: Path, preferences: Input, model: Input) -> Input:
     given = {"preferences": preferences, "model": model, "compute": COMPUTE}
     REFERENCE_LOGPROBS.run(given, folder, ReferenceLogprobsConfig(dtype="fp32"))
     return Input(folder, tuple(name for name in listed(folder).names if not name.startswith(".")))
-
-
-def outputs(out: Path) -> dict[str, bytes]:
-    """By name; of the metrics, what is not the clock's."""
-    names = [path for path in out.rglob("*") if path.is_file() and not path.relative_to(out).parts[0].startswith(".")]
-    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in names}
-    metrics = pl.read_parquet(out / "metrics.parquet")
-    found["metrics.parquet"] = metrics.drop([name for name in metrics.columns if name.endswith("_per_second")]).serialize()
-    return found

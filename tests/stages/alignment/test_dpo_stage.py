@@ -25,6 +25,7 @@ from stages.stage import Input
 from stages.tokens.vocabulary import vocabulary
 from storage.problem import Problem
 from tests.stages.alignment import pair_worlds
+from tests.stages.killed import outputs
 from tests.stages.posttraining import sft_worlds
 from tests.stages.posttraining.test_sft import kill_behind
 
@@ -155,7 +156,7 @@ def test_a_job_that_is_killed_at_any_moment_ends_with_the_same_weights(world: Wo
             trained(world, out, {"checkpoint_steps": "2"}, steps=60)
         killer.join()
     assert trained(world, out, {"checkpoint_steps": "2"}, steps=60) == figures
-    assert pair_worlds.outputs(out) == pair_worlds.outputs(tmp_path / "whole")
+    assert outputs(out) == outputs(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from stages.alignment.grpo_training import work
 from stages.compute import Compute
 from stages.stage import Input
 from storage.problem import Problem
-from tests.stages.alignment.killed import journal, kill_behind, outputs
-from tests.stages.alignment.made_rewards import LETTERS
+from tests.stages.alignment.made_rewards import EQUAL, LETTERS
+from tests.stages.killed import journal, kill_behind, outputs
 
 SETTINGS: dict[str, Any] = {
     "steps": 2, "prompts": 4, "samples": 4, "tokens": 10, "rewards": {LETTERS: 1.0}, "matrix_rate": 0.05, "rate": 0.02,
@@ -110,6 +110,34 @@ def test_dynamic_sampling_draws_until_all_groups_tell_something(policy: Input, p
     assert used.group_by("step", "id").agg(pl.col("reward").n_unique())["reward"].to_list() == [2] * 12
     assert metrics["informative"].drop_nulls().max() < 1
     assert rows.filter(pl.col("step") == 0)["reward"].mean() == pytest.approx(metrics["reward"][1])
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"variant": "dr_grpo"}, {"variant": "dapo"}, {"variant": "dapo", "parts": 2, "passes": 2}]
+)
+def test_where_no_answer_is_better_than_another_nothing_moves(
+    policy: Input, problems: Input, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    _, metrics, rows = grpo(policy, problems, tmp_path, rewards={EQUAL: 1.0}, samples=8, **settings)
+    assert metrics["informative"].drop_nulls().to_list()[-1] == 0
+    assert rows["advantage"].drop_nulls().unique().to_list() == [0]
+    before, after = load_model(policy.folder).state_dict(), load_model(tmp_path).state_dict()
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
+
+
+@pytest.mark.parametrize(
+    ("reward", "says"),
+    [
+        ("too_few", "gave 1 values; expected one for each of the 16 answers"),
+        ("no_number", "gave nan for 1 of 16 answers; expected finite numbers"),
+        ("nothing", "gave None .*; expected a number for each of the 16 answers"),
+        ("SETTINGS", "there is no reward"),
+        ("EQUAL", "is str; expected a function"),
+    ],
+)
+def test_a_reward_that_is_none_is_named(policy: Input, problems: Input, tmp_path: Path, reward: str, says: str) -> None:
+    with pytest.raises(Problem, match=says):
+        grpo(policy, problems, tmp_path, rewards={f"tests.stages.alignment.made_rewards:{reward}": 1.0})
 
 
 def test_a_step_is_the_same_however_it_is_cut_up(policy: Input, problems: Input, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_every_shape_gives_its_prompt_and_its_two_answers(row: Any, shape: str, 
         ({"chosen": HH.format("A", "Here."), "rejected": HH.format("A", "X\n\nAssistant: Y")}, "two_assistant_turns"),
         ({"prompt": "Hi", "answers": ["a", "b"], "ranks": [1, 1]}, "tie"),
         ({"prompt": "Hi", "answers": ["a", "b"], "ranks": [1]}, "unrecognised"),
+        ({"prompt": "Hi", "answers": ["a", "a"], "ranks": [1, 2]}, "same_answer"),
     ],
 )
 def test_a_row_without_a_pair_says_why(row: Any, reason: str) -> None:
@@ -99,12 +100,21 @@ def test_a_row_without_a_pair_says_why(row: Any, reason: str) -> None:
     [
         ({}, None),
         ({"margin": 2}, 2.0),
+        ({"margin": float("nan")}, None),
+        ({"margin": True}, None),
+        ({"margin": float("nan"), "score_chosen": 9, "score_rejected": 6.5}, 2.5),
+        ({"score_chosen": 9, "score_rejected": float("inf")}, None),
         ({"score_chosen": 9, "score_rejected": 6.5}, 2.5),
         ({"chosen_rating": 5, "rejected_rating": 1}, 4.0),
     ],
 )
 def test_a_margin_is_given_or_the_difference_of_two_scores(beside: dict[str, float], margin: float | None) -> None:
     assert compare({"prompt": "Hi", "chosen": "Hello", "rejected": "What"} | beside).pairs[0].margin == margin
+
+
+def test_equal_answers_of_an_order_are_no_pair_and_the_others_are() -> None:
+    found = compare({"prompt": "Hi", "answers": ["a", "a", "b"], "ranks": [1, 2, 3]})
+    assert (found.reason, said(found)) == (None, [(["Hi"], "a", "b")] * 2)
 
 
 def test_an_order_with_ties_gives_a_pair_for_any_two_that_differ() -> None:

@@ -19,7 +19,7 @@ from stages.alignment.ppo_watch import best, complaint
 from stages.compute import Compute
 from stages.stage import Input
 from storage.problem import Problem
-from tests.stages.alignment.killed import journal, kill_behind, outputs
+from tests.stages.killed import journal, kill_behind, outputs
 from tests.stages.posttraining import sft_worlds
 
 SETTINGS: dict[str, Any] = {
@@ -163,3 +163,8 @@ def run(policy: Input, judge: Input, problems: Input, out: Path, more: dict[str,
     told = {"threads": "1", "checkpoint_seconds": "0", "checkpoint_steps": "1", "device": "cpu"}
     given = {"model": policy, "reward_model": judge, "prompts": problems, "compute": told}
     PPO.run(given, out, PpoConfig(**(SETTINGS | more)))
+
+
+def test_more_parts_than_prompts_are_refused() -> None:
+    with pytest.raises(ValueError, match="parts is 3, prompts 2"):
+        PpoConfig(prompts=2, parts=3)

@@ -64,21 +64,57 @@ def test_the_same_settings_give_the_same_bytes_and_another_seed_others(tmp_path:
 def test_rows_of_gsm8k_are_read_with_their_numbers(tmp_path: Path) -> None:
     files = tmp_path / "files"
     files.mkdir()
-    (files / "train.jsonl").write_text("\n".join(json.dumps(row) for row in GSM8K))
-    (files / "test.jsonl").write_text(json.dumps(GSM8K[0]))
-    told, train, test = made(tmp_path / "out", {"files": files}, train=0, test=0)
+    (files / "gsm8k_train.jsonl").write_text("\n".join(json.dumps(row) for row in GSM8K))
+    (files / "gsm8k-test.jsonl").write_text(json.dumps(GSM8K[0]))
+    told, train, test = made(tmp_path / "out", {"files": files})
     assert told == {"train": 2, "test": 1}
+    assert train["part"].to_list() == ["gsm8k", "gsm8k"]
+    assert test["part"].to_list() == ["gsm8k"]
     assert train["expected"].to_list() == ["72", "1200"]
     assert asked(test) == ["How many clips?"]
     assert "<<" not in train["messages"][0][1]["content"]
-    assert made(tmp_path / "some", {"files": files / "train.jsonl"}, train=0, test=0, files=1)[0] == {"train": 1, "test": 0}
+    assert made(tmp_path / "some", {"files": files}, files=1)[0] == {"train": 1, "test": 1}
+    assert made(tmp_path / "both", {"files": files}, beside_files=True, steps=(6,), train=3, test=4)[0] == {"train": 5, "test": 5}
+
+
+def test_an_answer_may_be_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    file.write_text('{"question": "How much is 4 + 1?", "answer": 5}\n{"question": "And a half?", "answer": 4.5}\n')
+    _, train, test = made(tmp_path / "out", {"files": file})
+    both = pl.concat([train, test])
+    assert sorted(both["expected"]) == ["4.5", "5"]
+    assert set(both["part"]) == {"problems"}
+
+
+def test_of_files_for_training_alone_some_rows_are_kept_for_tests(tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    file.write_text(
+        "".join(json.dumps({"question": f"How much is {n % 400} + 1?", "answer": f"#### {n + 1}"}) + "\n" for n in range(800))
+    )
+    told, train, test = made(tmp_path / "out", {"files": file})
+    assert told["train"] + told["test"] == 800
+    assert 0.08 < told["test"] / 800 < 0.17
+    assert not set(asked(train)) & set(asked(test))  # what is asked twice is on one side
+
+
+def test_files_of_one_name_are_several_and_only_the_word_test_makes_a_test(tmp_path: Path) -> None:
+    for place, name in enumerate(("a/train.jsonl", "b/train.jsonl", "latest.jsonl", "a/test.jsonl")):
+        (tmp_path / "files" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "files" / name).write_text(json.dumps({"question": f"{place} + 1?", "answer": f"#### {place + 1}"}))
+    told, _, test = made(tmp_path / "out", {"files": tmp_path / "files"})
+    assert told == {"train": 3, "test": 1}
+    assert asked(test) == ["3 + 1?"]
 
 
 def test_a_row_without_a_number_and_nothing_at_all_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "questions.json"
     file.write_text(json.dumps([GSM8K[0], {"question": "Why?", "answer": "Because."}]))
     with pytest.raises(Problem, match=r"row 2 of .*has no number that an answer could be checked by"):
-        made(tmp_path / "out", {"files": file}, train=0, test=0)
+        made(tmp_path / "out", {"files": file})
+    file = tmp_path / "broken.jsonl"
+    file.write_text(json.dumps(GSM8K[0]) + '\n{"question": "Why')
+    with pytest.raises(Problem, match=r"row 2 of .* cannot be read: "):
+        made(tmp_path / "broken", {"files": file})
     with pytest.raises(Problem, match="expected some to ask"):
         made(tmp_path / "none", train=0, test=0)
     with pytest.raises(Problem, match="expected lengths of 1 to 100"):
@@ -90,6 +126,7 @@ PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "chat" / "gsm8k_trai
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="../shared/data is not here")
 def test_every_row_of_the_published_training_file_has_its_number(tmp_path: Path) -> None:
-    told, train, _ = made(tmp_path, {"files": PUBLISHED}, train=0, test=0)
-    assert told["train"] == 7473
-    assert train["expected"].str.contains(r"^-?\d+(\.\d+)?$").all()
+    told, train, test = made(tmp_path, {"files": PUBLISHED})
+    assert told["train"] + told["test"] == 7473
+    assert 850 < told["test"] < 1020
+    assert pl.concat([train, test])["expected"].str.contains(r"^-?\d+(\.\d+)?$").all()

@@ -12,8 +12,8 @@ from stages.alignment.rejection_training import work
 from stages.compute import Compute
 from stages.stage import Input
 from storage.problem import Problem
-from tests.stages.alignment.killed import journal, kill_behind, outputs
 from tests.stages.alignment.made_rewards import LETTERS
+from tests.stages.killed import journal, kill_behind, outputs
 
 SETTINGS: dict[str, Any] = {
     "steps": 16, "prompts": 6, "samples": 6, "tokens": 24, "rewards": {LETTERS: 1.0}, "keep": 2, "least": 0.5, "learnt": 12,

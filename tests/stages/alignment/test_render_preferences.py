@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from models.chat.conversation import ASSISTANT, SYSTEM, TOOL, USER, Call, Message
-from models.chat.renderer import render
+from models.chat.renderer import prompt, render
 from models.tokenizer.tokenizer import Tokenizer
 from stages.alignment.preferences import PREFERENCES
 from stages.alignment.render_preferences import RENDER_PREFERENCES, RenderPreferencesConfig
@@ -65,3 +65,18 @@ def test_a_prompt_that_is_too_long_loses_its_oldest_exchanges_for_both_answers(v
         found["prompt_tokens"][0].to_list() + found["chosen_tokens"][0].to_list() == render([*ASKED, *CALLED], tokenizer).tokens
     )
     assert found["reason_threshold"][1] == longest
+
+
+def test_answers_of_one_order_keep_one_prompt(vocabulary: Input, tokenizer: Tokenizer) -> None:
+    before = [Message(USER, "How much is 5 + 6? " * 4), Message(ASSISTANT, "It is 11.")]
+    asked = [ASKED[0], *before, ASKED[1]]
+    docs = rows(asked, asked, asked).with_columns(
+        chosen=pl.Series([rows_of(CALLED), rows_of(PLAIN), rows_of(PLAIN)], dtype=PREFERENCES["chosen"]),
+        ranking=pl.Series(["one", "one", None]),
+    )
+    longest = len(render([*asked, *CALLED], tokenizer).tokens) - 1
+    assert longest > len(render([*asked, *PLAIN], tokenizer).tokens)
+    found = RENDER_PREFERENCES.run(docs, RenderPreferencesConfig(row_length=longest), {"tokenizer": vocabulary})
+    assert found["left_out"].to_list() == [2, 2, 0]
+    assert found["prompt_tokens"][0].to_list() == found["prompt_tokens"][1].to_list() == prompt([*ASKED], tokenizer)
+    assert found["reason"].to_list() == [None] * 3

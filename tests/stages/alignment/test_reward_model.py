@@ -17,6 +17,7 @@ from stages.alignment.reward_model import CALIBRATION, CURVE, HELD_OUT, REWARD_M
 from stages.stage import Input
 from storage.problem import Problem
 from tests.stages.alignment import pair_worlds
+from tests.stages.killed import outputs
 from tests.stages.posttraining import sft_worlds
 from tests.stages.posttraining.test_sft import kill_behind
 
@@ -96,7 +97,7 @@ def test_a_job_that_is_killed_at_any_moment_ends_with_the_same_weights(world: Wo
             trained(world, out, {"checkpoint_steps": "2"}, **settings)
         killer.join()
     assert trained(world, out, {"checkpoint_steps": "2"}, **settings) == figures
-    assert pair_worlds.outputs(out) == pair_worlds.outputs(tmp_path / "whole")
+    assert outputs(out) == outputs(tmp_path / "whole")
 
 
 @pytest.mark.slow

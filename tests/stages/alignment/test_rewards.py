@@ -47,6 +47,7 @@ def test_a_thought_and_then_the_number_earn_both(tokenizer: Tokenizer) -> None:
         ("12+1=13", "It is 13 or 14", 0.0, 1.0),
         ("13", "", 0.0, 0.0),
         ("", "13", 1.0, 0.0),
+        (" \n", "13", 1.0, 0.0),
     ],
 )
 def test_each_part_is_rewarded_alone(

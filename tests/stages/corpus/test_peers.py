@@ -53,7 +53,7 @@ def test_resiliparse_keeps_paragraphs_lists_and_code() -> None:
             30_001,
             20_000,
         ),
-        ("<p>" + "".join(f"<font size={n}>" for n in range(900)) + "</p><p>x" * 900, {"memory_mb": 100}, "memory", None, None),
+        ("<p>" + "".join(f"<font size={n}>" for n in range(2500)) + "</p><p>x" * 2500, {"memory_mb": 100}, "memory", None, None),
     ],
 )
 def test_pages_that_cannot_be_extracted_have_a_reason_with_its_numbers(

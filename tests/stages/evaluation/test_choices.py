@@ -66,6 +66,10 @@ def test_files_of_a_folder_are_tasks_by_their_names(tmp_path: Path) -> None:
     for name in ("b.jsonl", "a.jsonl"):
         (tmp_path / name).write_text(json.dumps({"query": name, "choices": ["1", "2"], "gold": 1, "source": "extra"}) + "\n\n")
     (tmp_path / "notes.txt").write_text("no questions")
+    (tmp_path / "c").mkdir()
+    lines = json.dumps({"query": "one\u2028two", "choices": ["1", "2"], "gold": 1}, ensure_ascii=False) + "\r\n"
+    (tmp_path / "c" / "c.jsonl").write_text(lines * 2, encoding="utf-8-sig")
+    assert read(tmp_path / "c") == [Question("c", "one\u2028two", ("1", "2"), 1)] * 2
     expected = [Question("a", "a.jsonl", ("1", "2"), 1), Question("b", "b.jsonl", ("1", "2"), 1)]
     assert read(tmp_path) == expected
     assert read(Input(tmp_path, ("a.jsonl", "b.jsonl", "notes.txt"))) == expected

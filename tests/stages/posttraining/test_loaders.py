@@ -101,6 +101,24 @@ def test_any_other_row_has_a_reason(row: Any, reason: str, detail: str) -> None:
     assert detail in found.detail
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "Hi"},
+        {"question": "Hi"},
+        {"instruction": "Hi"},
+        {"prompt": [{"role": "user", "content": "Hi"}]},
+        {"messages": [{"role": "user", "content": "Hi"}]},
+        {"conversations": [{"from": "human", "value": "Hi"}]},
+    ],
+)
+def test_what_is_not_answered_is_a_conversation_where_prompts_are_enough(row: Any) -> None:
+    assert load(row).reason in ("unrecognised", "no_answer")
+    assert load(row, answered=False).messages == (ASKED,)
+    assert load(row, answered=False).reason is None
+    assert load({"text": "Once"}, answered=False).reason == "unrecognised"
+
+
 def test_what_is_unsound_keeps_its_messages_to_be_looked_at() -> None:
     assert load({"messages": [{"role": "narrator", "content": "Once"}]}).messages == (Message("narrator", "Once"),)
 

@@ -1,10 +1,7 @@
 """Fine-tuning on conversations: what is learnt, what comes out, what is refused, and that a killed job ends as one that was not."""
 
 import json
-import os
-import signal
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +23,10 @@ from stages.posttraining.sft_training import given_model, opened
 from stages.stage import Input
 from stages.tokens.vocabulary import vocabulary
 from storage.problem import Problem
+from tests.stages.killed import kill_behind, outputs
 from tests.stages.posttraining import sft_worlds
 from tests.stages.posttraining.conftest import talk
 
-CLOCK = ("tokens_per_second", "mfu")
 SETTINGS: dict[str, Any] = {
     "steps": 24, "rows": 4, "matrix_rate": 0.01, "rate": 5e-3, "embedding_rate": 5e-3, "validation_every": 12, "samples_every": 12,
     "prompts": ("How much is 4 + 0?",), "sample_tokens": 12, "dtype": "fp32",
@@ -170,24 +167,6 @@ def test_a_job_that_is_killed_at_any_moment_ends_with_the_same_weights(world: Wo
         killer.join()
     sft(world, out, replay, {"checkpoint_steps": "2"}, **settings)
     assert outputs(out) == outputs(tmp_path / "whole")
-
-
-def kill_behind(out: Path, step: int) -> None:
-    """SIGKILL once there is a checkpoint of `step` or later."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        if any(int(path.name[5:14]) >= step for path in (out / ".checkpoints").glob("step-*.pt")):
-            os.kill(int((out / ".job/pid-0").read_text()), signal.SIGKILL)
-            return
-        time.sleep(0.001)
-
-
-def outputs(out: Path) -> dict[str, bytes]:
-    """By name; of the metrics, what is not the clock's."""
-    names = [path for path in out.rglob("*") if path.is_file() and not path.relative_to(out).parts[0].startswith(".")]
-    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in names}
-    found["metrics.parquet"] = pl.read_parquet(out / "metrics.parquet").drop(CLOCK).serialize()
-    return found
 
 
 def test_rows_that_the_model_cannot_read_and_none_at_all_are_refused(world: World, tmp_path: Path) -> None:

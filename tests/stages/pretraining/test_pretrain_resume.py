@@ -16,6 +16,7 @@ import pytest
 from stages.pretraining.pretrain import PRETRAIN, PretrainConfig
 from stages.stage import Input
 from storage.problem import Problem
+from tests.stages.killed import outputs
 from tests.stages.pretraining.packed import world
 
 TINY = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 64}
@@ -24,7 +25,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     "mixture": TINY | {"experts": {"count": 4, "active": 2, "hidden": 32, "balance": 0.01}},
     "gpt2": TINY | {"kv_heads": 2, "family": "gpt2"},
 }
-CLOCK = ("tokens_per_second", "mfu")
 
 
 STEPS = 160
@@ -47,13 +47,6 @@ def pretrain(inputs: dict[str, Input], out: Path, settings: PretrainConfig, **co
     out.mkdir(exist_ok=True)
     told = {name: str(value).lower() for name, value in ({"threads": 1, "checkpoint_seconds": 0} | compute).items()}
     found: dict[str, Any] = PRETRAIN.run({**inputs, "compute": told}, out, settings)
-    return found
-
-
-def outputs(out: Path) -> dict[str, bytes]:
-    """By name; of the metrics, what is not the clock's."""
-    found = {path.name: path.read_bytes() for path in out.iterdir() if not path.name.startswith(".")}
-    found["metrics.parquet"] = pl.read_parquet(out / "metrics.parquet").drop(CLOCK).serialize()
     return found
 
 

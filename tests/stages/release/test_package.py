@@ -111,8 +111,13 @@ def test_what_the_gate_has_not_seen_is_not_packed(inputs: dict[str, Any], tmp_pa
         package.run({**inputs, "quantized": other}, tmp_path, CONFIG)
 
 
-def test_a_default_that_is_not_there_is_refused(inputs: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=r"`default` is Q4_K_M, and there are river-F16.gguf, river-Q8_0.gguf"):
-        package.run(inputs, tmp_path, PackageConfig(name="river"))
+def test_without_a_default_it_is_the_first_file_and_one_that_is_not_there_is_refused(
+    inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "first").mkdir()
+    package.run(inputs, tmp_path / "first", PackageConfig(name="river"))
+    assert (tmp_path / "first" / "Modelfile").read_text().startswith("FROM ./river-F16.gguf")
+    with pytest.raises(Problem, match=r"default is Q4_K_M, and there is river-F16.gguf, river-Q8_0.gguf"):
+        package.run(inputs, tmp_path, PackageConfig(name="river", default="Q4_K_M"))
     with pytest.raises(Problem, match="no way to say"):
         package.run(inputs, tmp_path, PackageConfig(name="river", default="Q8_0", system='"""'))

@@ -1,5 +1,6 @@
 """A model to GGUF files, and each compared with the model."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,9 @@ def test_what_is_missing_is_said(made: dict[str, Any], tmp_path: Path) -> None:
         gate.run({"model": made["model"]}, tmp_path, GateConfig())
     with pytest.raises(Problem, match="no quantized model"):
         gate.run({"model": made["model"], "held_out": made["held_out"]}, tmp_path, GateConfig(tokens=300))
+    for wrong in ("q4_k_m", "Q4_KM"):
+        with pytest.raises(Problem, match=f"bounds names {wrong}; expected one of F32, F16"):
+            gate.run(made, tmp_path, GateConfig(tokens=300, bounds={wrong: 1.0}))
     (tmp_path / "river-Q3_K.gguf").write_bytes(b"")
     with pytest.raises(Problem, match="Q3_K has no typical divergence"):
         gate.run({"model": made["model"], "held_out": made["held_out"], "quantized": tmp_path}, tmp_path, GateConfig(tokens=300))
@@ -133,3 +137,20 @@ def test_a_mixture_of_experts_goes_the_same_way(tmp_path: Path) -> None:
     quantize.run({**inputs, "importance": tmp_path}, tmp_path, QuantizeConfig(types=types))
     figures = gate.run({**inputs, "quantized": tmp_path}, tmp_path, GateConfig(tokens=500, factor=1e6))
     assert 0 < figures["kl model-Q4_K_M.gguf"] < 1
+
+
+def test_of_several_chat_templates_the_default_one_is_taken(tmp_path: Path) -> None:
+    config = tmp_path / "tokenizer_config.json"
+    named = [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]
+    config.write_text(json.dumps({"chat_template": named}))
+    assert quantize.chat_template(tmp_path) == "plain"
+    config.write_text(json.dumps({"chat_template": named[:1]}))
+    with pytest.raises(Problem, match="a list of chat templates and none of the name default"):
+        quantize.chat_template(tmp_path)
+
+
+def test_small_models_may_lose_more_unless_it_is_said_how_much() -> None:
+    assert GateConfig().bound("Q8_0", 10_000_000) == pytest.approx(2e-4)
+    assert GateConfig().bound("Q8_0", 9_999_999) == pytest.approx(1.2e-3)
+    assert GateConfig(factor=2).bound("Q8_0", 9_999_999) == pytest.approx(8e-5)
+    assert GateConfig(bounds={"Q8_0": 1.0}).bound("Q8_0", 1) == 1

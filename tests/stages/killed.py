@@ -1,4 +1,4 @@
-"""Jobs of reinforcement that are killed, and what they leave."""
+"""Jobs that are killed, and what they leave."""
 
 import os
 import signal
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-CLOCK = ("tokens_per_second", "drawing")
+CLOCK = ("mfu", "drawing")
+"""Metrics that no two runs have in common, beside all `_per_second`."""
 
 
 def journal(out: Path) -> pl.DataFrame:
@@ -28,5 +29,7 @@ def outputs(out: Path) -> dict[str, bytes]:
     """By name; of the metrics, what is not the clock's."""
     names = [path for path in out.rglob("*") if path.is_file() and not path.relative_to(out).parts[0].startswith(".")]
     found = {path.relative_to(out).as_posix(): path.read_bytes() for path in names}
-    found["metrics.parquet"] = pl.read_parquet(out / "metrics.parquet").drop(CLOCK).serialize()
+    metrics = pl.read_parquet(out / "metrics.parquet")
+    lasting = [name for name in metrics.columns if name not in CLOCK and not name.endswith("_per_second")]
+    found["metrics.parquet"] = metrics.select(lasting).serialize()
     return found
