@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import Field
+from pydantic import Field, model_validator
 from rich.markup import escape
 
 from flows.align import show
@@ -37,6 +37,21 @@ class ReleasingSettings(Parameters):
     gate: GateConfig = GateConfig()
     package: PackageConfig = PackageConfig()
     compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ReleasingSettings":
+        """What would only be noticed after everything is computed, or never."""
+        if self.package.default not in (None, *self.quantize.types):
+            raise ValueError(
+                f"package.default is {self.package.default}, and quantize.types are {', '.join(self.quantize.types)}; expected one of them, or null"
+            )
+        ours = {"quantize.name": self.quantize.name, "package.name": self.package.name, "package.lineage": self.package.lineage}
+        for place, given in ours.items():
+            if given not in ("model", ()):
+                raise ValueError(
+                    f"{place} is {given!r}, and the flow sets it; leave it out. The model is named by the parameter `name`"
+                )
+        return self
 
 
 class ReleaseSettings(ReleasingSettings):

@@ -29,6 +29,7 @@ from models.formats.configuration import architecture_of, config_of, shape_of
 from models.formats.names import foreign_tensors
 from models.formats.tensors import SINGLE, read_json
 from models.quantization.integers import Codes, Grid
+from models.transformer.outline import outline
 from models.transformer.transformer import Transformer
 from models.unusable import Unusable
 
@@ -123,7 +124,6 @@ def load_compressed(folder: Path, compute: torch.dtype = torch.float32) -> Trans
                 state[name] = tensors[one.name].float()
         except KeyError as error:
             raise Unusable(f"{folder} lacks {error}, which its config.json asks for; copy it anew") from None
-    with torch.device("meta"):
-        model = Transformer(shape, compute)
+    model = outline(shape, compute)
     model.load_state_dict(state, assign=True)
     return model

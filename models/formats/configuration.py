@@ -68,7 +68,7 @@ def architecture_of(shape: Shape) -> Architecture:
 def shape_of(config: Mapping[str, Any]) -> tuple[Shape, Architecture]:
     """Raises Unusable with the field's name and value when the model is not one of ours."""
     kind = config.get("model_type")
-    if kind not in CLASSES:
+    if not isinstance(kind, str) or kind not in CLASSES:
         raise Unusable(f"model_type is {kind!r}; expected one of {', '.join(CLASSES)}")
     architecture = cast(Architecture, kind)
     for field, allowed in (_NEUTRAL_GPT2 if architecture == "gpt2" else _NEUTRAL).items():
@@ -118,13 +118,18 @@ def _llama(config: Mapping[str, Any], architecture: Architecture) -> Shape:
 
 def _refuse_windows(config: Mapping[str, Any], architecture: Architecture, context: int) -> None:
     """A sliding window that is at least as long as the context never hides anything."""
-    for kind in config.get("layer_types") or ():
+    kinds = config.get("layer_types") or ()
+    if not isinstance(kinds, Sequence):
+        raise Unusable(f"layer_types is {kinds!r}; expected a list")
+    for kind in kinds:
         if kind != "full_attention":
             raise Unusable(f"layer_types holds {kind!r}; expected full_attention alone")
     switched = architecture.startswith("qwen3")
     if switched and not config.get("use_sliding_window", False):
         return
     window = config.get("sliding_window", 4096 if architecture == "mistral" or switched else None)
+    if window is not None and not isinstance(window, int):
+        raise Unusable(f"sliding_window is {window!r}; expected a whole number, or none")
     if window is not None and window < context:
         raise Unusable(f"sliding_window is {window} in a context of {context}; expected attention over the whole context")
 

@@ -130,7 +130,12 @@ def _write_vocabulary(writer: Any, words: Vocabulary, about: About) -> None:
         writer.add_token_merges(words.merges)
     if words.bos is not None:
         writer.add_bos_token_id(words.bos)
-    for add, stop in zip((writer.add_eos_token_id, writer.add_eot_token_id), words.stops, strict=False):
+    named = (writer.add_eos_token_id, writer.add_eot_token_id, writer.add_eom_token_id)
+    if len(words.stops) > len(named):
+        raise Unusable(
+            f"{len(words.stops)} tokens end what is generated; a GGUF file can name {len(named)}: leave some out of eos_token_id"
+        )
+    for add, stop in zip(named, words.stops, strict=False):
         add(stop)
     if words.unknown is not None:
         writer.add_unk_token_id(words.unknown)

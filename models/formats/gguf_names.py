@@ -20,9 +20,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.transformer.outline import outline
 from models.transformer.rotary import frequencies
 from models.transformer.shape import Shape
-from models.transformer.transformer import Transformer
 from models.unusable import Unusable
 
 Architecture = Literal["llama", "qwen3", "qwen3moe", "gpt2"]
@@ -115,8 +115,7 @@ def _gpt2(shape: Shape) -> Iterator[Held]:
 def shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     """Of each tensor of the file, by name, as arrays have it: rows before columns. No weight is made for that."""
     one_layer = replace(shape, layers=1)  # all are alike
-    with torch.device("meta"):
-        model = Transformer(one_layer if shape.family == "gpt2" else replace(one_layer, context=1))
+    model = outline(one_layer if shape.family == "gpt2" else replace(one_layer, context=1))
     state = model.state_dict()
     found: dict[str, tuple[int, ...]] = {}
     for one in held(shape):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.formats.gguf_names import ROTARY, Architecture, architecture_of, held, shapes, unpacked
 from models.quantization.blocks import KINDS, Kind, dequantize
+from models.transformer.outline import outline
 from models.transformer.rotary import frequencies, turns
 from models.transformer.shape import Experts, Shape
 from models.transformer.transformer import Transformer
@@ -45,11 +46,11 @@ def open_gguf(path: Path) -> Opened:
     """Raises Unusable where the file is damaged or holds a model of another kind."""
     try:
         reader = gguf.GGUFReader(path)
+        metadata = {name: field.contents() for name, field in reader.fields.items()}
     except FileNotFoundError:
         raise Unusable(f"{path} is missing; expected a GGUF file") from None
     except (ValueError, IndexError, KeyError) as error:
         raise Unusable(f"{path} is cut short or no GGUF file: {error}; copy it anew") from None
-    metadata = {name: field.contents() for name, field in reader.fields.items()}
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     found: dict[str, Kind] = {}
     for name, tensor in tensors.items():
@@ -57,7 +58,13 @@ def open_gguf(path: Path) -> Opened:
         if kind not in KINDS:
             raise Unusable(f"{path}: {name} is stored as {kind}; expected one of {', '.join(KINDS)}")
         found[name] = cast(Kind, kind)
-    return Opened(path, metadata, found, _shape(path, metadata, tensors), tensors)
+    try:
+        shape = _shape(path, metadata, tensors)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise Unusable(
+            f"{path}: the metadata are not those of a model ({type(error).__name__}: {error}); copy it anew"
+        ) from error
+    return Opened(path, metadata, found, shape, tensors)
 
 
 def load_gguf(path: Path, compute: torch.dtype = torch.float32) -> Transformer:
@@ -74,8 +81,7 @@ def load_gguf(path: Path, compute: torch.dtype = torch.float32) -> Transformer:
     for one in held(shape):
         numbers = opened.numbers(one.name).reshape(expected[one.name])
         state |= unpacked(one, numbers)
-    with torch.device("meta"):
-        model = Transformer(shape, compute)
+    model = outline(shape, compute)
     model.load_state_dict(state, assign=True)
     if rotary:
         model.cos, model.sin = turns(frequencies(shape) / torch.from_numpy(opened.numbers(ROTARY)), shape.context)
@@ -93,6 +99,9 @@ def _shape(path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, Any]) 
             raise Unusable(f"{path} does not say {kind}.{name}; expected the metadata that llama.cpp asks for")
         return value
 
+    for name, none in (("rope.scaling.type", "none"), ("rope.scale_linear", 1.0)):
+        if (value := said(name, none)) != none:
+            raise Unusable(f"{path}: {kind}.{name} is {value}; expected {none}, or frequencies stretched in {ROTARY}")
     width, heads = said("embedding_length"), said("attention.head_count")
     head_width = said("attention.key_length", width // heads)
     gpt2 = kind == "gpt2"

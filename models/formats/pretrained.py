@@ -18,6 +18,7 @@ from models.formats.configuration import Architecture, architecture_of, config_o
 from models.formats.names import Foreign, foreign_tensors
 from models.formats.tensors import SINGLE, Stored, read_json, stored
 from models.transformer.lora import adapted
+from models.transformer.outline import outline
 from models.transformer.shape import Shape
 from models.transformer.transformer import Transformer
 from models.unusable import Unusable
@@ -43,8 +44,7 @@ def _shape(folder: Path) -> tuple[Shape, Architecture]:
 def load_model(folder: Path, compute: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Transformer:
     """The weights are fp32 whatever the file holds; `compute` is the type of the mathematics."""
     shape, architecture = _shape(folder)
-    with torch.device("meta"):
-        model = Transformer(shape, compute)
+    model = outline(shape, compute)
     state = {name: torch.empty(weight.shape) for name, weight in model.state_dict().items()}
     with stored(folder) as files:
         known = _known_as(foreign_tensors(shape, architecture), files.names)

@@ -127,7 +127,7 @@ def positive_scale(x: Any, weights: Any, top: Any, levels: Any) -> Any:
     scale = F1 / inverse
     best = F0
     for i in range(n):
-        off = x[i] - scale * np.rint(inverse * x[i])
+        off = x[i] - scale * byte(np.rint(inverse * x[i]))
         best += weights[i] * off * off
     for step in range(-4, 5):
         if step == 0:
@@ -142,9 +142,10 @@ def positive_scale(x: Any, weights: Any, top: Any, levels: Any) -> Any:
             best, inverse = error, tried
     sum_xl, sum_ll = F0, F0
     for i in range(n):
-        levels[i] = min(top, np.rint(inverse * x[i]))
-        sum_xl += weights[i] * x[i] * levels[i]
-        sum_ll += weights[i] * levels[i] * levels[i]
+        level = min(top, np.rint(inverse * x[i]))
+        levels[i] = byte(level)
+        sum_xl += weights[i] * x[i] * level
+        sum_ll += weights[i] * level * level
     for _ in range(5):
         moved = False
         for i in range(n):
@@ -156,8 +157,14 @@ def positive_scale(x: Any, weights: Any, top: Any, levels: Any) -> Any:
                     xl += weights[i] * x[i] * level
                     ll += weights[i] * level * level
                     if xl * xl * sum_ll > sum_xl * sum_xl * ll:
-                        levels[i], sum_xl, sum_ll = level, xl, ll
+                        levels[i], sum_xl, sum_ll = byte(level), xl, ll
                         moved = True
         if not moved:
             break
     return sum_xl / sum_ll if sum_ll > F0 else F0
+
+
+@compiled
+def byte(level: Any) -> Any:
+    """A level as it is kept: where almost all importance is 0, a number that ought to be positive is negative now and then, and goes round."""
+    return np.float32(np.int32(level) & 255)

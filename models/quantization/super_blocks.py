@@ -75,13 +75,21 @@ def _with_minima(x_N256: Floats, importance_W: Floats | None, top: int, out_NB: 
     halves_N2 = np.empty((count, 2), np.float32)
     _search_minima(x_N256, *_given(importance_W), np.float32(top), packed_N2_8, halves_N2, levels_N256)
     rounded_N2 = halves_N2.astype(np.float16)
-    _levels_minima(x_N256, packed_N2_8, rounded_N2.astype(np.float32), np.float32(top), levels_N256)
     out_NB[:, :4] = rounded_N2.view(np.uint8)
     scales_N8, minima_N8 = packed_N2_8[:, 0], packed_N2_8[:, 1]
     out_NB[:, 4:8] = scales_N8[:, :4] | (scales_N8[:, 4:] >> 4) << 6
     out_NB[:, 8:12] = minima_N8[:, :4] | (minima_N8[:, 4:] >> 4) << 6
     out_NB[:, 12:16] = scales_N8[:, 4:] & 15 | (minima_N8[:, 4:] & 15) << 4
+    # As they are read again: one that has gone round (search.py, `byte`) has more than six bits, and the upper ones fall onto another.
+    lower_N4 = out_NB[:, 12:16]
+    read_N2_8 = np.stack([_six_bits(out_NB[:, 4:8], lower_N4 & 15), _six_bits(out_NB[:, 8:12], lower_N4 >> 4)], 1)
+    _levels_minima(x_N256, read_N2_8, rounded_N2.astype(np.float32), np.float32(top), levels_N256)
     return levels_N256
+
+
+def _six_bits(first_N4: Any, lower_N4: Any) -> Any:
+    """Eight numbers: of the first four all six bits, and above them the upper two of the others."""
+    return np.concatenate([first_N4 & 63, lower_N4 | (first_N4 >> 6) << 4], 1)
 
 
 @compiled
@@ -137,7 +145,7 @@ def _search_minima(
                     whole[group] = min(SIX_BITS, np.rint(inverse * numbers[group]))
                 halves_N2[n, which] = high / SIX_BITS
             for group in range(8):
-                packed_N2_8[n, which, group] = np.uint8(whole[group])
+                packed_N2_8[n, which, group] = np.uint8(whole[group] if four_bits else min(SIX_BITS, whole[group]))
 
 
 @compiled

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 from torch import Tensor
@@ -78,6 +79,7 @@ TYPICAL: Mapping[str, float] = {
     "Q4_0": 2e-3, "gptq-int4": 2.4e-4, "awq-int4": 7e-4, "rtn-int4": 8.9e-4, "gptq-int8": 4e-5, "awq-int8": 4e-5, "rtn-int8": 4e-5,
 }  # fmt: skip
 """Nats per token."""
+FACTOR, FACTOR_OF_SMALL, SMALL = 5.0, 30.0, 10_000_000
 NAMED = 5
 """Worst tensors that a refusal names."""
 
@@ -87,19 +89,21 @@ class GateConfig(Config):
 
     documents: int = Field(1000, ge=1)
     """Most pages of held-out text, drawn by the seed."""
-    tokens: int = Field(50_000, ge=1)
+    tokens: int = Field(50_000, ge=3)
     """Most tokens that are read."""
     row_length: int = Field(512, ge=2)
     """Tokens of a row; the model's context where that is shorter."""
-    factor: float = Field(5.0, gt=0)
-    """A variant may be this many times as far as is typical of its type."""
+    factor: float | None = Field(None, gt=0)
+    """A variant may be this many times as far as is typical of its type; null: 5 times, of a model with less than 10 million parameters 30, for
+    those of which it is known are larger, and small ones lose more."""
     bounds: dict[str, float] = {}
     """Type, such as Q4_K_M or gptq-int4, to its own bound of the mean divergence in nats per token."""
     seed: int = Field(0, ge=0)
     """Draws the pages."""
 
-    def bound(self, kind: str) -> float:
-        return self.bounds[kind] if kind in self.bounds else self.factor * TYPICAL[kind]
+    def bound(self, kind: str, parameters: int) -> float:
+        factor = self.factor or (FACTOR if parameters >= SMALL else FACTOR_OF_SMALL)
+        return self.bounds[kind] if kind in self.bounds else factor * TYPICAL[kind]
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,8 @@ def run(inputs: Mapping[str, Any], out: Path, config: GateConfig) -> dict[str, A
         raise Problem(
             f"{unknown[0]} has no typical divergence; expected one of {', '.join(TYPICAL)}, or a bound of its own in `bounds`"
         )
+    if unknown := [kind for kind in config.bounds if kind not in TYPICAL and kind not in {one.kind for one in found}]:
+        raise Problem(f"bounds names {unknown[0]}; expected one of {', '.join(TYPICAL)}")
     states = hidden_states(reference, batches(rows_NT))
     whole = divergence(reference, states, reference, batches(rows_NT))
     size = (
@@ -146,7 +152,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: GateConfig) -> dict[str, A
         mine = sorted(_errors(reference, model, kinds), key=lambda row: -row[2])
         errors += [(one.name, *row) for row in mine]
         weights = one.path if one.path.is_file() else one.path / SINGLE
-        row = _row(one.name, _counted(kinds), weights.stat().st_size, bits, count, compared, whole, config.bound(one.kind))
+        row = _row(one.name, _counted(kinds), weights.stat().st_size, bits, count, compared, whole, config.bound(one.kind, count))
         table.append(row)
         if not row["kl"] <= row["bound"]:
             worst = ", ".join(f"{tensor} ({kind}, {relative:.2%})" for tensor, kind, relative, _ in mine[:NAMED])
@@ -199,7 +205,7 @@ def _row(
     n = math.sqrt(len(compared.kl))
     return {
         "variant": name, "kinds": kinds, "bytes": size, "bits_per_weight": bits / count, "kl": float(compared.kl.mean()),
-        "kl_error": float(compared.kl.std()) / n, "kl_p99": float(compared.kl.quantile(0.99)),
+        "kl_error": float(compared.kl.std()) / n, "kl_p99": float(np.quantile(compared.kl.numpy(), 0.99)),
         "same_top": float(compared.same_top.double().mean()), "perplexity": perplexity,
         "perplexity_error": perplexity * float(compared.loss.std()) / n,
         "perplexity_ratio": math.exp(float(compared.loss.mean() - whole.loss.mean())), "bound": bound,
@@ -239,4 +245,4 @@ def markdown(frame: pl.DataFrame, predictions: int) -> str:
     return "\n".join([*lines, "", told, "", "Matrices are stored as", "", *stored, ""])
 
 
-GATE = Stage(name="gate", version=1, run=run, config=GateConfig, shape="whole")
+GATE = Stage(name="gate", version=2, run=run, config=GateConfig, shape="whole")

@@ -48,8 +48,8 @@ class PackageConfig(Config):
 
     name: str = Field("model", min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The model's name."""
-    default: FileType = "Q4_K_M"
-    """The type that Ollama is given."""
+    default: FileType | None = None
+    """The type that Ollama is given; null: Q4_K_M, where there is none the first."""
     system: str = ""
     """System message of chats in Ollama; empty: none."""
     temperature: float = Field(0.7, ge=0, le=2)
@@ -80,9 +80,13 @@ def run(inputs: Mapping[str, Any], out: Path, config: PackageConfig) -> dict[str
             files.append(one.name)
         else:
             _copy(one.path, out / one.name)
-    chosen = next((name for name in files if name.endswith(f"-{config.default}.gguf")), None)
+    chosen = next((name for name in files if name.endswith(f"-{config.default or 'Q4_K_M'}.gguf")), None)
+    if chosen is None and config.default is None:
+        chosen = next(iter(files), None)
     if chosen is None:
-        raise Problem(f"`default` is {config.default}, and there are {', '.join(files) or 'no GGUF files'}; expected one of them")
+        raise Problem(
+            f"the default is {config.default or 'a GGUF file'}, and there is {', '.join(files) or 'none'}; expected one of them"
+        )
     _copy(folder, out)
     template = chat_template(folder)
     said = modelfile(

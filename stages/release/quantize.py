@@ -36,6 +36,7 @@ from stages.pretraining.start import folder_of
 from stages.release.importance import read_importance
 from stages.release.progress import progress
 from stages.stage import Config, Stage
+from storage.problem import Problem
 from storage.shards import encode
 
 AIMED: tuple[FileType, ...] = ("Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0")
@@ -90,12 +91,18 @@ def gguf_importance(shape: Shape, importance: Importance) -> Importance:
 
 
 def chat_template(folder: Path) -> str:
-    """Of a model folder; empty where it has none."""
+    """Of a model folder, of several the default one; empty where it has none. Raises Problem where it is not told which one it is."""
     if (folder / TEMPLATE).is_file():
         return (folder / TEMPLATE).read_text(encoding="utf-8")
     config = folder / "tokenizer_config.json"
     said = json.loads(config.read_bytes()).get("chat_template") if config.is_file() else None
+    if isinstance(said, list):  # several, by their names
+        said = {one.get("name"): one.get("template") for one in said if isinstance(one, dict)}.get("default")
+        if not isinstance(said, str):
+            raise Problem(
+                f"{config} has a list of chat templates and none of the name default; expected one, or {TEMPLATE} beside it"
+            )
     return said if isinstance(said, str) else ""
 
 
-QUANTIZE = Stage(name="quantize", version=1, run=run, config=QuantizeConfig, shape="whole")
+QUANTIZE = Stage(name="quantize", version=2, run=run, config=QuantizeConfig, shape="whole")

@@ -79,16 +79,7 @@ def test_every_file_type_has_the_bytes_of_llama_cpp(name: str, tokenizer: Tokeni
 def test_with_importance_every_tensor_has_the_bytes_of_llama_cpp(name: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
     shape = SHAPES[name]
     drawn, given = model(shape), importance(shape)
-    write_gguf(tmp_path / "source.gguf", drawn, tokenizer, "F32", ABOUT)
-    np.savez(tmp_path / "importance.npz", **given)  # type: ignore[arg-type]
-    jobs = [(tmp_path / f"theirs-{one}.gguf", number(one)) for one in FILE_TYPES]
-    ask("quantize", source=tmp_path / "source.gguf", jobs=jobs, importance=tmp_path / "importance.npz")
-    for one in FILE_TYPES:
-        write_gguf(tmp_path / "ours.gguf", drawn, tokenizer, one, ABOUT, given)
-        ours, theirs = (gguf.GGUFReader(tmp_path / file) for file in ("ours.gguf", f"theirs-{one}.gguf"))
-        assert [_whole(tensor) for tensor in ours.tensors] == [_whole(tensor) for tensor in theirs.tensors], one
-        added = ours.fields.keys() - theirs.fields.keys()
-        assert added == {"quantize.imatrix.dataset", "quantize.imatrix.entries_count"}
+    _alike(drawn, tokenizer, given, FILE_TYPES, tmp_path)
     if shape.width == 256:  # the importance did count
         write_gguf(tmp_path / "plain.gguf", drawn, tokenizer, "Q4_K_M", ABOUT)
         plain = {tensor.name: bytes(tensor.data) for tensor in gguf.GGUFReader(tmp_path / "plain.gguf").tensors}
@@ -96,6 +87,31 @@ def test_with_importance_every_tensor_has_the_bytes_of_llama_cpp(name: str, toke
         assert all(
             plain[tensor.name] != bytes(tensor.data) for tensor in aimed if "ffn_up" in tensor.name and tensor.name in given
         )
+
+
+@pytest.mark.slow
+def test_where_almost_nothing_is_important_too(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Then scales of groups come out negative and go round."""
+    shape = replace(FEW, width=1024, hidden=1024)
+    draw = np.random.default_rng(1)
+    given = {name: one * (draw.random(one.shape) > 0.93) for name, one in importance(shape).items()}
+    _alike(model(shape), tokenizer, given, ("Q4_K_M", "Q4_K_S", "Q5_K_M", "Q5_K_S", "Q6_K"), tmp_path)
+
+
+def _alike(
+    drawn: Transformer, tokenizer: Tokenizer, given: dict[str, np.ndarray], types: tuple[FileType, ...], folder: Path
+) -> None:
+    """By `given` importance, every tensor of each type is llama.cpp's, and all metadata but the importance's own."""
+    write_gguf(folder / "source.gguf", drawn, tokenizer, "F32", ABOUT)
+    np.savez(folder / "importance.npz", **given)  # type: ignore[arg-type]
+    jobs = [(folder / f"theirs-{one}.gguf", number(one)) for one in types]
+    ask("quantize", source=folder / "source.gguf", jobs=jobs, importance=folder / "importance.npz")
+    for one in types:
+        write_gguf(folder / "ours.gguf", drawn, tokenizer, one, ABOUT, given)
+        ours, theirs = (gguf.GGUFReader(folder / file) for file in ("ours.gguf", f"theirs-{one}.gguf"))
+        assert [_whole(tensor) for tensor in ours.tensors] == [_whole(tensor) for tensor in theirs.tensors], one
+        added = ours.fields.keys() - theirs.fields.keys()
+        assert added == {"quantize.imatrix.dataset", "quantize.imatrix.entries_count"}
 
 
 def _whole(tensor: Any) -> tuple[str, str, list[int], bytes]:
@@ -150,6 +166,33 @@ def test_what_is_wrong_with_a_file_is_said(tokenizer: Tokenizer, tmp_path: Path)
     path.write_bytes(whole.replace(b"qwen3", b"qwen9"))
     with pytest.raises(Unusable, match="architecture is 'qwen9'"):
         open_gguf(path)
+    path.write_bytes(whole.replace(b"token_embd", b"token_embx"))
+    with pytest.raises(Unusable, match=r"the metadata are not those of a model \(KeyError: 'token_embd"):
+        open_gguf(path)
+    path.write_bytes(whole.replace(b"general.name", b"general.\xff\xfe\xfd\xfc"))
+    with pytest.raises(Unusable, match="cut short or no GGUF file"):
+        open_gguf(path)
+
+
+def test_positions_that_are_stretched_otherwise_are_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    write_gguf(path, model(replace(FEW, qk_norm=False)), tokenizer, "Q8_0", ABOUT)
+    reader = gguf.GGUFReader(path)
+    for name, value in (("rope.scaling.type", "yarn"), ("rope.scale_linear", 4.0)):
+        writer = gguf.GGUFWriter(tmp_path / "other.gguf", "llama")
+        for field in reader.fields.values():
+            if not field.name.startswith(("GGUF.", "general.architecture")):
+                sub = field.types[-1] if len(field.types) > 1 else None
+                writer.add_key_value(field.name, field.contents(), field.types[0], sub)
+        (writer.add_string if isinstance(value, str) else writer.add_float32)(f"llama.{name}", value)
+        for tensor in reader.tensors:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        with pytest.raises(Unusable, match=rf"llama\.{name} is {value}; expected"):
+            open_gguf(tmp_path / "other.gguf")
 
 
 def test_what_llama_cpp_would_compute_otherwise_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
