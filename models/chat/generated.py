@@ -61,9 +61,9 @@ class _Reader:
         elif self.opened == THINK:
             self.thinking = (self.thinking or "") + text
         elif self.opened == RESULT:
-            self.messages[-1] = Message(TOOL, text)
+            self.messages[-1] = Message(TOOL, self.messages[-1].content + text)
         else:
-            self.call = Call(_TOOL[self.opened], text)
+            self.call = Call(_TOOL[self.opened], (self.call.text if self.call else "") + text)
 
     def token(self, name: str) -> None:
         if self.opened and name == _ENDS[self.opened]:

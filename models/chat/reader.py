@@ -25,7 +25,7 @@ from models.tokenizer.tokenizer import Tokenizer
 Piece = Callable[[str, str], None]
 
 _OPENS = {THINK: "thinking", RESULT: "result"} | {before: tool for tool, (before, _) in CALLS.items()}
-_CLOSES = {THINK_END, RESULT_END, *(after for _, after in CALLS.values())}
+_CLOSES = {"thinking": THINK_END, "result": RESULT_END} | {tool: after for tool, (_, after) in CALLS.items()}
 
 
 class Reader:
@@ -48,7 +48,7 @@ class Reader:
         if name in _OPENS:
             self.what = _OPENS[name]
             self.piece(self.what, "")
-        elif name in _CLOSES:
+        elif name == _CLOSES.get(self.what):
             self.what = "content"
 
     def end(self) -> None:

@@ -13,9 +13,19 @@ asks for nothing.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from models.transformer.sampling import Sampling
+from models.transformer.sampling import LOWEST, MOST_K, Sampling
 
 MOST_STOPS = 16
 MOST_TOP = 20
@@ -73,9 +83,9 @@ class Asked(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     max_tokens: Annotated[StrictInt, Field(ge=0, le=1 << 31)] | None = None
     temperature: Annotated[float, Field(strict=True, ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
-    top_k: Annotated[StrictInt, Field(ge=0)] | None = None
+    top_k: Annotated[StrictInt, Field(ge=0, le=MOST_K)] | None = None
     min_p: Annotated[float, Field(strict=True, ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(strict=True, gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Field(strict=True, ge=LOWEST, le=10)] | None = None
     n: Annotated[StrictInt, Field(ge=1, le=128)] | None = None
     seed: Annotated[StrictInt, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
     stop: Stops = ()
@@ -88,11 +98,12 @@ class Asked(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     frequency_penalty: Nothing = None
     logit_bias: Nothing = None
 
-    @model_validator(mode="after")
-    def _options_of_a_stream(self) -> Self:
-        if self.stream_options is not None and not self.stream:
-            raise ValueError("stream_options needs stream: true")
-        return self
+    @field_validator("stream_options")
+    @classmethod
+    def _options_of_a_stream(cls, given: StreamOptions | None, info: ValidationInfo) -> StreamOptions | None:
+        if given is not None and not info.data.get("stream"):
+            raise ValueError("it needs stream: true")
+        return given
 
     @property
     def sampling(self) -> Sampling:
@@ -127,6 +138,8 @@ class AskedTool(BaseModel, frozen=True):
     def _named(self) -> Self:
         if self.type == "function" and (self.function or {}).get("name") not in ("python", "search"):
             raise ValueError("the model knows the tools python and search alone; expected a function of one of these names")
+        if not isinstance((self.function or {}).get("parameters"), dict | None):
+            raise ValueError("a function's parameters are no object; expected a JSON schema, or none")
         return self
 
     @property

@@ -6,7 +6,8 @@ Beyond OpenAI's shape, where the model thinks or calls a tool that runs here:
 |---|---|
 | message.reasoning_content, delta.reasoning_content | what it thinks |
 | delta.tool | {"name", "call": text} and {"name", "result": text}: a call and what came back, in pieces as they come |
-| choices[].messages | at the end, the whole turn as messages with tool_calls and results: what a client adds to the conversation |
+| choices[].messages | at the end, the whole turn as messages with tool_calls and results: what a client adds to the conversation; a call that came to nothing is not among them |
+| choices[].faults | at the end, what of the turn is not in the layout of chats, such as a call without an end |
 | logprobs.content[].id | the token's number |
 
 A tool given as a function is run by the client: the turn stops at its call with finish_reason tool_calls, and goes on with the next
@@ -17,12 +18,12 @@ import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from anyio import to_thread
 
-from models.chat.conversation import ASSISTANT, Message
+from models.chat.conversation import ASSISTANT, USER, Message, fault
 from models.chat.fields import fields
 from models.chat.generated import generated
 from models.chat.renderer import CALLS, control
@@ -147,7 +148,8 @@ class Chat:
     def _end(self, index: int, reason: str) -> dict[str, Any]:
         """How a choice ends: why, the turn's messages, and calls that are the client's to make."""
         choice = self.choices[index]
-        said = list(generated(choice.tokens, self.served.tokenizer).messages)
+        turn = generated(choice.tokens, self.served.tokenizer)
+        said = list(turn.messages)
         if choice.writing.stopped:
             said[-1] = _cut(said[-1], self.asked.stop)
         call = said[-1].call
@@ -157,7 +159,11 @@ class Chat:
             text = arguments(call.tool, call.text, self.client[call.tool])
             function = {"name": call.tool, "arguments": text}
             calls = [{"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": function}]
-        return {"finish_reason": reason, "messages": [fields(one) for one in said], "tool_calls": calls}
+        else:
+            said = _whole(said)
+        return {
+            "finish_reason": reason, "messages": [fields(one) for one in said], "faults": list(turn.faults), "tool_calls": calls,
+        }  # fmt: skip
 
     def _logprobs(self, parts: list[Part]) -> dict[str, Any] | None:
         if not self.asked.logprobs:
@@ -177,6 +183,16 @@ class Chat:
     def _usage(self) -> dict[str, int]:
         read, written = len(self.prompt), sum(len(choice.tokens) for choice in self.choices)
         return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def _whole(said: list[Message]) -> list[Message]:
+    """A turn behind which the user may speak: without a call that came to nothing, and where that is not enough, what was said alone."""
+    last = replace(said[-1], call=None)
+    turn = [*said[:-1], *([last] if last.content.strip() or last.thinking is not None else [])]
+    if turn and fault([Message(USER, "?"), *turn, Message(USER, "?")]) is None:
+        return turn
+    content = "".join(one.content for one in said if one.role == ASSISTANT)
+    return [Message(ASSISTANT, content)] if content.strip() else []
 
 
 def _cut(message: Message, stops: tuple[str, ...]) -> Message:

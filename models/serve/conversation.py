@@ -96,7 +96,7 @@ def argument(arguments: str) -> str:
     """The expression or query in a call's arguments."""
     try:
         found = json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments
     if isinstance(found, dict) and len(found) == 1 and isinstance(next(iter(found.values())), str):
         return str(next(iter(found.values())))

@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -102,6 +103,9 @@ async def _lines(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
             yield f"data: {json.dumps(chunk)}\n\n"
     except Refused as refused:
         yield f"data: {json.dumps(refused.document)}\n\n"
+    except Exception:
+        logging.getLogger(__name__).exception("an answer broke off")
+        yield f"data: {json.dumps(Refused('the answer broke off', status=500).document)}\n\n"
     yield "data: [DONE]\n\n"
 
 

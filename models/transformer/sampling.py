@@ -26,10 +26,15 @@ _FIRST_LOOK = (
 )
 
 
+LOWEST = 1e-6
+"""Of temperature and penalty: logits divided by much less are infinite in fp32."""
+MOST_K = 1 << 31
+
+
 @dataclass(frozen=True)
 class Sampling:
     temperature: float = 1.0
-    """0 takes the best token (greedy), whatever the truncations say."""
+    """0 takes the best token (greedy), whatever the truncations say; below LOWEST nothing else can be drawn, so that it is 0 too."""
     top_k: int = 0
     """Only the k best tokens; 0 = all."""
     top_p: float = 1.0
@@ -40,12 +45,14 @@ class Sampling:
     """Scores of tokens that stand in the prompt or the completion are divided by it (negative ones multiplied)."""
 
     def __post_init__(self) -> None:
+        if 0 < self.temperature < LOWEST:
+            object.__setattr__(self, "temperature", 0.0)
         for name, wrong, expected in (
             ("temperature", not 0 <= self.temperature < float("inf"), "0 (greedy) or more"),
-            ("top_k", self.top_k < 0, "0 (all tokens) or more"),
+            ("top_k", not 0 <= self.top_k <= MOST_K, f"0 (all tokens) .. {MOST_K}"),
             ("top_p", not 0 < self.top_p <= 1, "more than 0, at most 1 (all tokens)"),
             ("min_p", not 0 <= self.min_p <= 1, "0 (all tokens) .. 1"),
-            ("repetition_penalty", not 0 < self.repetition_penalty < float("inf"), "more than 0; 1 is none"),
+            ("repetition_penalty", not LOWEST <= self.repetition_penalty <= 1 / LOWEST, "1e-6 .. 1e6; 1 is none"),
         ):
             if wrong:
                 raise Unusable(f"{name} is {getattr(self, name)}; expected {expected}")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models.chat.conversation import Call, Message, fault
 from models.chat.generated import Generated, generated
+from models.chat.reader import Reader
 from models.chat.renderer import prompt, render
 from models.tokenizer.reserved import RESERVED
 from models.tokenizer.tokenizer import Tokenizer
@@ -18,12 +19,16 @@ FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChec
 SHORT = {name.strip("<|>"): name for name in RESERVED}
 
 
-def read(text: str, tokenizer: Tokenizer) -> Generated:
+def ids_of(text: str, tokenizer: Tokenizer) -> list[int]:
     """`text` with reserved names in {braces}."""
     ids: list[int] = []
     for place, part in enumerate(text.replace("}", "{").split("{")):
         ids += [tokenizer.special[SHORT[part]]] if place % 2 else tokenizer.encode(part)
-    return generated(ids, tokenizer)
+    return ids
+
+
+def read(text: str, tokenizer: Tokenizer) -> Generated:
+    return generated(ids_of(text, tokenizer), tokenizer)
 
 
 @FEW
@@ -51,6 +56,12 @@ SAID = Message("assistant", "Yes.")
         ("{think}hm{im_end}", (Message("assistant", "", "hm"),), True, ("<think> has no end",)),
         ("{think}a{/think}Yes.{think}b{/think}{im_end}", (Message("assistant", "Yes.", "a\nb"),), True, ("a thought behind content",)),
         ("{python_start}1+", (Message("assistant", "", None, Call("python", "1+")),), False, ("<|python_start|> has no end",)),
+        (
+            "{python_start}1+{/think}2{im_end}",
+            (Message("assistant", "", None, Call("python", "1+2")),),
+            True,
+            ("</think> is out of its place", "<|python_start|> has no end"),
+        ),
         ("{search_start}q{search_end}", (Message("assistant", "", None, Call("search", "q")),), False, ()),
         (
             "{python_start}1{python_end}{result_start}1",
@@ -99,3 +110,27 @@ def as_encoded(ids: list[int], tokenizer: Tokenizer) -> list[int]:
     reserved = set(tokenizer.special.values())
     runs = [list(run) for _, run in itertools.groupby(ids, reserved.__contains__)]
     return [one for run in runs for one in (run if run[0] in reserved else tokenizer.encode(tokenizer.decode(run)))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{think}a{/think}Yes.{im_end}",
+        "{python_start}1+{/think}2{im_end}",
+        "{python_start}1{python_end}{result_start}1{python_end}2{result_end}Yes.{im_end}",
+        "Yes.{/think}No.{search_end}{im_end}",
+    ],
+)
+def test_what_is_told_while_it_is_written_is_what_is_read_in_the_end(tokenizer: Tokenizer, text: str) -> None:
+    told: dict[str, str] = {}
+    reader = Reader(tokenizer, lambda what, piece: told.update({what: told.get(what, "") + piece}))
+    for token in ids_of(text, tokenizer):
+        reader.read(token)
+    reader.end()
+    found = read(text, tokenizer).messages
+    said = [one for one in found if one.role == "assistant"]
+    assert told.get("content", "") == "".join(one.content for one in said)
+    assert told.get("thinking") == next((one.thinking for one in said if one.thinking is not None), None)
+    for tool in ("python", "search"):
+        assert told.get(tool, "") == "".join(one.call.text for one in said if one.call and one.call.tool == tool)
+    assert told.get("result", "") == "".join(one.content for one in found if one.role == "tool")

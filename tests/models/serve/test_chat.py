@@ -116,6 +116,22 @@ def test_a_function_is_called_by_the_client_and_the_turn_goes_on_with_its_result
     assert (on.choices[0].message.content, on.choices[0].finish_reason) == ("owl", "stop")
 
 
+def test_what_breaks_in_the_middle_of_a_stream_is_told_in_it(caller: openai.OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*given: Any) -> str:
+        raise AttributeError
+
+    monkeypatch.setattr("models.serve.chat.arguments", breaks)
+    asked: Any = {"model": "caller", "temperature": 0, "tools": [{"type": "function", "function": {"name": "python"}}]}
+    with pytest.raises(openai.APIError, match="the answer broke off"):
+        list(caller.chat.completions.create(messages=ASKS, **asked, stream=True))
+    # On a connection of its own, which the server closes behind it.
+    with (
+        openai.OpenAI(base_url=caller.base_url, api_key="none", max_retries=0) as alone,
+        pytest.raises(openai.InternalServerError),
+    ):
+        alone.chat.completions.create(messages=ASKS, **asked)
+
+
 def test_the_system_message_and_the_list_of_tools_come_first(caller: openai.OpenAI, tokenizer: Tokenizer) -> None:
     def read(messages: Any, **more: Any) -> int:
         usage = caller.chat.completions.create(model="caller", messages=messages, temperature=0, **more).usage
@@ -156,3 +172,31 @@ def test_a_long_chat_loses_its_oldest_exchanges_only_where_that_is_wanted(tokeni
         alone: Any = [{"role": "user", "content": "The owl. " * 60}]
         with pytest.raises(openai.BadRequestError, match="context is 100 tokens"):
             client.chat.completions.create(messages=alone, **asked, extra_body={"truncation": "auto"})
+
+
+@pytest.mark.parametrize(
+    ("said", "messages", "faults"),
+    [
+        ([[SEPARATOR, "Hello", PYTHON, "7"]], [("Hello", None)], [f"{PYTHON} has no end"]),
+        ([[SEPARATOR, PYTHON, "7"]], [], [f"{PYTHON} has no end"]),
+        ([[SEPARATOR, PYTHON, PYTHON_END], [RESULT_END, "Hello", TURN_END]], [("Hello", None)], []),
+        ([[SEPARATOR, TURN_END]], [], []),
+        ([[SEPARATOR, THINK, "moon"]], [("", "moon")], [f"{THINK} has no end"]),
+    ],
+)
+def test_the_conversation_can_go_on_behind_whatever_a_turn_was(
+    tokenizer: Tokenizer, said: list[list[str]], messages: list[tuple[str, str | None]], faults: list[str]
+) -> None:
+    length = (
+        len(tokenizer.encode("Hello7moon")) + 40
+        if len(said) > 1
+        else sum(1 if part in tokenizer.special else len(tokenizer.encode(part)) for part in said[0][1:])
+    )
+    with serving(served("says", tokenizer, walks(tokenizer, *said))) as client:
+        asked: Any = {"model": "says", "temperature": 0, "max_tokens": length}
+        [choice] = client.chat.completions.create(messages=ASKS, **asked).choices
+        turn: Any = choice.messages
+        assert [(one["content"], one["reasoning_content"]) for one in turn] == messages
+        assert choice.faults == faults  # type: ignore[attr-defined]
+        again: Any = [*ASKS, *turn, *ASKS] if turn else ASKS
+        client.chat.completions.create(messages=again, **asked)

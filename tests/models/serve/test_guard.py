@@ -22,7 +22,7 @@ def test_without_a_key_loopback_names_alone_are_answered(address: str) -> None:
 def test_pages_from_elsewhere_may_not_ask(address: str) -> None:
     host = address.removeprefix("http://")
     body = {"model": "random", "prompt": "Hello", "max_tokens": 1}
-    for origin, status in ((f"http://{host}", 200), ("http://evil.example", 403), ("null", 403)):
+    for origin, status in ((f"http://{host}", 200), ("http://evil.example", 403), ("null", 403), ("http://[", 403)):
         assert httpx.post(f"{address}/v1/completions", json=body, headers={"origin": origin}).status_code == status
 
 

@@ -20,6 +20,13 @@ WRONG: list[tuple[dict[str, Any], str | None, str]] = [
     (CHAT | {"temperature": 3}, "temperature", "less than or equal to 2"),
     (CHAT | {"temperature": "1"}, "temperature", "valid number"),
     (CHAT | {"temperature": None, "top_p": 0}, "top_p", "greater than 0"),
+    (CHAT | {"top_k": 1 << 70}, "top_k", "less than or equal to"),
+    (CHAT | {"repetition_penalty": 1e-40}, "repetition_penalty", "greater than or equal to"),
+    (
+        CHAT | {"tools": [{"type": "function", "function": {"name": "search", "parameters": "x"}}]},
+        "tools.0",
+        "parameters are no object",
+    ),
     (CHAT | {"seed": 1.5}, "seed", "valid integer"),
     (CHAT | {"n": 0}, "n", "greater than or equal to 1"),
     (CHAT | {"n": True}, "n", "valid integer"),
@@ -31,7 +38,7 @@ WRONG: list[tuple[dict[str, Any], str | None, str]] = [
     (CHAT | {"stop": ""}, "stop", "none of them empty"),
     (CHAT | {"stop": ["a"] * 17}, "stop", "at most 16"),
     (CHAT | {"stream": "yes"}, "stream", "valid boolean"),
-    (CHAT | {"stream_options": {"include_usage": True}}, None, "stream: true"),
+    (CHAT | {"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
     (CHAT | {"presence_penalty": 0.5}, "presence_penalty", "not supported"),
     (CHAT | {"logit_bias": {"1": 5}}, "logit_bias", "not supported"),
     (CHAT | {"response_format": {"type": "json_object"}}, "response_format", "not supported"),
@@ -49,6 +56,18 @@ WRONG: list[tuple[dict[str, Any], str | None, str]] = [
     (CHAT | {"messages": [USER, {"role": "assistant", "tool_calls": [CALL, CALL]}]}, "messages", "two|2 tools"),
     (CHAT | {"messages": [USER, {"role": "assistant", "tool_calls": [{"id": "x"}]}]}, "messages", "function"),
     (CHAT | {"messages": [USER, {"role": "assistant", "tool_calls": [{"function": 5}]}]}, "messages", "tool_calls"),
+    (
+        CHAT
+        | {
+            "messages": [
+                USER,
+                {"role": "assistant", "tool_calls": [{"function": {"name": "python", "arguments": "[" * 100_000}}]},
+                USER,
+            ]
+        },
+        "messages",
+        "expected its result",
+    ),
     (CHAT | {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content", "expected text alone"),
     (CHAT | {"messages": [{"role": "user", "content": "Hello " * 5000}]}, "messages", "context is 512 tokens"),
     (TEXT | {"prompt": []}, "prompt", "none of the lists empty"),

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.transformer.sampling import GREEDY, Chooser, Sampling, penalised
+from models.transformer.sampling import GREEDY, LOWEST, Chooser, Sampling, penalised
 from models.unusable import Unusable
 
 CPU = torch.device("cpu")
@@ -121,13 +121,23 @@ def test_a_wide_nucleus_is_found_behind_the_first_look() -> None:
         {"temperature": -1.0},
         {"temperature": float("nan")},
         {"top_k": -1},
+        {"top_k": 1 << 70},
         {"top_p": 0.0},
         {"top_p": 1.1},
         {"min_p": 2.0},
         {"repetition_penalty": 0.0},
+        {"repetition_penalty": 1e-40},
     ],
     ids=str,
 )
 def test_a_setting_that_means_nothing_is_refused_by_name(wrong: dict[str, float]) -> None:
     with pytest.raises(Unusable, match=next(iter(wrong))):
         Sampling(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_temperature_of_almost_nothing_is_none() -> None:
+    assert Sampling(temperature=1e-40) == Sampling(temperature=0)
+    logits = torch.tensor([[30.0, -30.0, 29.0]])
+    lowest = Chooser([Sampling(temperature=LOWEST)], torch.device("cpu"))
+    chosen = lowest.choose(logits, torch.tensor([0.999], dtype=torch.float64), None)
+    assert (chosen.tokens.tolist(), chosen.logprobs.tolist()) == ([0], [0.0])
