@@ -7,6 +7,7 @@
 | `0123456789ab` (or its first 4 or more digits) | a key, or a snapshot |
 | `c4/0123456789ab`, `c4/0123456789ab@ba9876543210` | exactly that, as run records and recipes write it |
 | `store/c4/0123456789ab` | a path to the folder |
+| any of these and `/model-Q4_K_M.gguf` | the one that has this file |
 """
 
 import json
@@ -50,6 +51,12 @@ def resolve(store: Store, text: str) -> Snapshot:
             for one in snapshots_of.snapshots(store, stage, key):
                 if one.id.startswith(text):
                     return one
+    artifact, slash, file = text.rpartition("/")
+    if slash and "." in file:
+        found_in = resolve(store, artifact)
+        if all(one.name != file for one in found_in.files):
+            raise Problem(f"{found_in.reference} has no file {file!r}; it has: {', '.join(one.name for one in found_in.files)}")
+        return found_in
     known = stages(store)
     raise Problem(
         f"no artifact {text!r} in the store {store.url!r}. "

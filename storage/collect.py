@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from storage import snapshot as snapshots_of
 from storage.artifact import artifacts
 from storage.lineage import provenance
-from storage.locks import held
 from storage.problem import Problem
-from storage.runs import RunRecord, records
+from storage.runs import RunRecord, records, state_of
 from storage.store import Store, unfinished
 
 MECHANICS = ("store", "engine", "workers", "address", "notify")  # parameters that change no output
@@ -55,7 +54,7 @@ def needed(store: Store) -> set[str]:
 def garbage(store: Store) -> list[Garbage]:
     """Everything that `winnow gc --delete` would delete. Raises Problem while a run is at work on this store."""
     for record in records(store):
-        if record.state == "running" and held(store, record.lock):
+        if state_of(store, record) == "running":
             raise Problem(
                 f"the run {record.id} ({record.flow}, on {record.host}) is at work on {store.url!r}, and what it needs cannot be told from "
                 "garbage until it has ended; wait for it or stop it, then collect again"

@@ -16,6 +16,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from storage.locks import held
 from storage.snapshot import Snapshot
 from storage.store import Store
 
@@ -60,6 +61,11 @@ class RunRecord:
         self.state = state
         self.finished = datetime.now(UTC).isoformat(timespec="seconds")
         self.save(store)
+
+
+def state_of(store: Store, record: RunRecord) -> str:
+    """running | completed | failed | cancelled; crashed, where the record says `running` and nobody holds the run's lock."""
+    return "crashed" if record.state == "running" and not held(store, record.lock) else record.state
 
 
 def _versions() -> dict[str, str]:

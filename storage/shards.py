@@ -27,7 +27,7 @@ Columns = Mapping[str, pl.DataType]
 ROW_GROUP = 1_000  # rows; small enough that a viewer's page reads little, large enough to compress text well
 _EXTENSIONS = re.compile(r"(\.(warc|arc|wet|parquet|jsonl|json|gz|lz4|zst))+$", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_NAME = re.compile(r"^(?P<stem>.+-p\d{4,})-[0-9a-f]{8}\.parquet$|^(?P<first>.+-\d{5})\.parquet$")
+_NAME = re.compile(r"^(?P<stem>.+-p\d{4,})-[0-9a-f]{8}\.parquet$|^(?P<first>(?P<table>.+)-\d{5})\.parquet$")
 """A shard with a history, or one that a whole stage numbered, whose history begins."""
 
 
@@ -46,6 +46,15 @@ class File:
     def kept(self) -> int:
         """Rows without a reason."""
         return (self.rows or 0) - sum((self.reasons or {}).values())
+
+    @property
+    def table(self) -> str:
+        """The table that it is a part of: "" for shards with a history; of files that a whole stage numbered, what stands before the
+        number (one stage gives them one schema); of any other, its name."""
+        if self.origin is not None:
+            return ""
+        match = _NAME.match(self.name)
+        return (match and match["table"]) or self.name
 
     def document(self) -> dict[str, Any]:
         return {

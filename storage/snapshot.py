@@ -45,6 +45,14 @@ class Snapshot:
         return [file for file in self.files if file.rows is not None]
 
     @property
+    def tables(self) -> dict[str, list[File]]:
+        """The Parquet files by the table that they are parts of; the shards, named "", come first."""
+        found: dict[str, list[File]] = {}
+        for file in sorted(self.shards, key=lambda file: file.origin is None):
+            found.setdefault(file.table, []).append(file)
+        return found
+
+    @property
     def rows(self) -> int:
         return sum(file.rows or 0 for file in self.files)
 

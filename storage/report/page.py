@@ -5,7 +5,7 @@ can be given away; what models and crawls wrote is text in it, never markup (sto
 """
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -15,6 +15,7 @@ from storage.report import settings
 from storage.report.contents import Contents, contents
 from storage.report.trainings import MEAN, STEPS
 from storage.report.way import anchor
+from storage.runs import state_of
 from storage.snapshot import Snapshot
 from storage.store import Store
 from storage.viewer import chart, funnel_page
@@ -28,6 +29,8 @@ VIEWER = HERE.parent / "viewer"
 STYLES = (VIEWER / "static/style.css", VIEWER / "static/training.css", HERE / "static/report.css")
 LONGEST = 900
 """Characters of a text that are shown."""
+INPUTS = 12
+"""Of an artifact that was made from more, as a table of all scores is, they are folded."""
 
 
 def report(store: Store, model: Snapshot) -> str:
@@ -58,6 +61,8 @@ def page(found: Contents) -> str:
             mean=MEAN,
             most_steps=STEPS,
             longest=LONGEST,
+            most_inputs=INPUTS,
+            state_of=partial(state_of, way.store),
         )
     )
     return text.rstrip() + "\n"

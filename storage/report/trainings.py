@@ -14,7 +14,7 @@ from storage.viewer import curves, tables
 from storage.viewer.chart import Drawing, Line, draw
 from storage.viewer.curves import Curve, smoothed
 
-METRICS, SAMPLES, ROLLOUTS = "metrics.parquet", "samples.parquet", "rollouts-"
+METRICS, SAMPLES, ROLLOUTS = "metrics.parquet", "samples.parquet", "rollouts"
 OVER = {"validation_margin": "reward_margin", "rejected_reward": "chosen_reward"}
 """What is drawn over another metric without being called after it."""
 SPEED = {
@@ -153,12 +153,13 @@ def _samples(store: Store, snapshot: Snapshot) -> tuple[tuple[Sample, ...], int]
 
 def _rollouts(store: Store, station: Station, snapshot: Snapshot) -> tuple[Sample, ...]:
     """Answers to a few prompts, from the beginning of the training and from its end."""
-    named = [one for one in tables.tables(snapshot) if one.name.startswith(ROLLOUTS) and one.rows and station.holds(one.name)]
-    if not named or "step" not in tables.schema(store, named[0]).names:
+    there = tuple(file for file in snapshot.tables.get(ROLLOUTS, []) if file.rows and station.holds(file.name))
+    drawn = tables.Table(snapshot.folder, ROLLOUTS, there)
+    if not there or "step" not in tables.schema(store, drawn).names:
         return ()
-    first, last = named[0], named[-1]
-    begin = tables.take(store, first, list(range(min(LOOKED, first.rows))), _columns(store, first))
-    end = tables.take(store, last, list(range(max(0, last.rows - LOOKED), last.rows)), _columns(store, last))
+    columns = _columns(store, drawn)
+    begin = tables.take(store, drawn, list(range(min(LOOKED, drawn.rows))), columns)
+    end = tables.take(store, drawn, list(range(max(0, drawn.rows - LOOKED), drawn.rows)), columns)
     if end[-1]["step"] == begin[0]["step"]:
         return tuple(_few(begin))
     return (*_few(begin), *_few([row for row in end if row["step"] == end[-1]["step"]]))

@@ -186,7 +186,7 @@ def _satellites(store: Store, told: Told, stations: Mapping[str, Station], line:
         on_line = station.inputs.get("model") in models
         if station.holds(SCORES) and on_line:
             found["evaluations"].append(station)
-        elif station.holds(CARD) and values & {one.reference for one in found["evaluations"]}:
+        elif station.holds(CARD) and _at_last(station) & {one.reference for one in found["evaluations"]}:
             found["cards"].append(station)
         elif station.holds(BOARD) and values & models:
             found["boards"].append(station)
@@ -197,6 +197,12 @@ def _satellites(store: Store, told: Told, stations: Mapping[str, Station], line:
         elif station.holds(ASSESSMENT) and station.inputs.get("corpus") in stations:
             found["assessments"].append(station)
     return {name: tuple(some) for name, some in found.items()}
+
+
+def _at_last(card: Station) -> set[str]:
+    """Evaluations of a scorecard's last moment, of the model that it is about: others may have branched off from an earlier one."""
+    moments = (card.recipe.get("config") or {}).get("moments") or [""]
+    return {reference for name, reference in card.inputs.items() if moments[-1] in ("", name.partition("/")[0])}
 
 
 def _newest(store: Store, told: Told, stations: Mapping[str, Station]) -> Iterator[Station]:

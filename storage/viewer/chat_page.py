@@ -1,6 +1,5 @@
 """Rows as conversations, a page at a time: `/{stage}/{key}@{snapshot}/chat?page=2`; `chat.py` says which datasets have this page."""
 
-import pyarrow as pa
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,6 +9,7 @@ from storage.store import Store
 from storage.viewer import tables
 from storage.viewer.chat import EXPECTED, chat, columns, shape
 from storage.viewer.page import ARTIFACT, Page, Viewer, chosen, number, only, render
+from storage.viewer.tables import Table
 
 SIZE = 10
 FIELD = 600  # characters of a field such as tool_calls
@@ -42,8 +42,8 @@ def view(viewer: Viewer, request: Request) -> Response:
     )
 
 
-def _fits(schema: pa.Schema) -> bool:
-    return shape(schema) is not None
+def _fits(store: Store, table: Table) -> bool:
+    return shape(tables.schema(store, table)) is not None
 
 
 def _offered(store: Store, snapshot: Snapshot) -> bool:

@@ -1,6 +1,6 @@
 """Metrics over steps, thinned so that a run of any length is a line of at most 500 points. In: a table. Out: a curve for each metric.
 
-The table has an integer column `step`; every column of floating-point numbers is a metric (null: not measured at that step). The rows
+The table has an integer column `step` and one row for each; every column of floating-point numbers is a metric (null: not measured at that step). The rows
 are cut into BUCKETS of equal length: a line keeps the least and the greatest value of each, in their order, so that no spike is lost,
 and the first and the last value of all. NaN and infinities are no points of a line: they are counted, break it, and are marked where they are.
 """
@@ -116,8 +116,18 @@ class _Metric:
         return Curve(name, tuple(points), means, tuple(bad[:MARKS]), wrong, measured, last)
 
 
-def fits(schema: pa.Schema) -> bool:
-    return "step" in schema.names and bool(pa.types.is_integer(schema.field("step").type) and metrics(schema))
+def fits(store: Store, table: Table) -> bool:
+    schema = tables.schema(store, table)
+    numbered = "step" in schema.names and pa.types.is_integer(schema.field("step").type)
+    return bool(numbered and metrics(schema)) and _one_a_step(store, table)
+
+
+def _one_a_step(store: Store, table: Table) -> bool:
+    """Judged by the first batch: what was drawn at each step, such as rollouts, repeats them at once."""
+    for _, batch in tables.batches(store, table, ["step"]):
+        steps = batch["step"].drop_null()
+        return bool(pc.count_distinct(steps).as_py() == len(steps))
+    return True
 
 
 def metrics(schema: pa.Schema) -> list[str]:

@@ -1,6 +1,6 @@
 """Metrics as curves: `/{stage}/{key}@{snapshot}/curves`: one chart for each, several runs over each other.
 
-A dataset has this page if a table of it holds an integer column `step` and a column of floating-point numbers (`metrics.parquet`:
+A dataset has this page if a table of it holds an integer column `step`, one row for each, and a column of floating-point numbers (`metrics.parquet`:
 step, tokens, loss, lr, grad_norm ...; null where a metric was not measured).
 
 | parameter | means |
@@ -34,7 +34,7 @@ from storage.viewer.tables import Table
 OTHERS = 4
 CHOICES = 50  # other artifacts of the stage that are listed
 SMOOTH = (0, 1, 5, 20)
-EXPECTED = "an integer column step and a column of floating-point numbers"
+EXPECTED = "an integer column step, one row for each step, and a column of floating-point numbers"
 _REFERENCE = re.compile(r"([a-z][a-z0-9_]*)/([0-9a-f]{12})@([0-9a-f]{12})")
 
 

@@ -2,7 +2,7 @@
 
 | parameter | means |
 |---|---|
-| `table` | which Parquet file of a whole stage; none: the shards |
+| `table` | which table of a whole stage; none: the shards |
 | `column`, `operator`, `value` | a filter; the three together, as often as wanted |
 | `search` | a text anywhere in the text columns, whatever its case |
 | `sort`, `order=desc` | by that column |

@@ -1,5 +1,6 @@
 """Conditions on rows: a filter is (column, operator, value); a search looks for a text, whatever its case, in every text column.
 
+Lists and structs with texts in them, such as conversations, are text columns too: they contain what one of their texts contains.
 Comparisons are those of SQL: null equals nothing and differs from nothing. Regular expressions are RE2's, whose time grows with the
 text alone, so that no pattern can hold the viewer up.
 """
@@ -8,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,11 +57,22 @@ class Filter:
 
 
 def text_columns(schema: pa.Schema) -> list[str]:
-    return [field.name for field in schema if is_text(field.type)]
+    return [field.name for field in schema if holds_text(field.type)]
 
 
 def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def holds_text(kind: pa.DataType) -> bool:
+    """Whether it is text, or there is text somewhere inside of it."""
+    if pa.types.is_struct(kind):
+        return any(holds_text(field.type) for field in kind)
+    return holds_text(kind.value_type) if _is_list(kind) else is_text(kind)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def check(filters: Sequence[Filter], search: str, schema: pa.Schema) -> None:
@@ -68,14 +81,15 @@ def check(filters: Sequence[Filter], search: str, schema: pa.Schema) -> None:
         if one.operator not in OPERATORS:
             raise Problem(f"unknown operator {one.operator!r}; expected one of: {', '.join(OPERATORS)}")
         kind = column_type(schema, one.column)
-        if one.operator in _TEXT and not is_text(kind):
-            raise Problem(f"{one.sign!r} asks for text, but {one.column!r} is {kind}; use =, <, > or is null there")
+        if one.operator in _TEXT and not holds_text(kind):
+            others = "is null" if pa.types.is_nested(kind) else "=, <, > or is null"
+            raise Problem(f"{one.sign!r} asks for text, but {one.column!r} is {kind}; use {others} there")
         try:
-            _hold(pa.array(["" if is_text(kind) else None], kind), one)
+            _hold(pa.array([""]) if one.operator in _TEXT else pa.array([None], kind), one)
         except pa.ArrowInvalid as error:
             raise Problem(f"{one.value!r} is no regular expression of RE2: {error}. Use `contains` for plain text") from None
         except pa.ArrowNotImplementedError:
-            raise Problem(f"{one.column!r} is {kind}, which cannot be compared; ask whether it is null") from None
+            raise _incomparable(one, kind) from None
     if search and not text_columns(schema):
         raise Problem("there is no text column to search in; use a filter instead")
 
@@ -99,7 +113,7 @@ def mask(batch: pa.RecordBatch, filters: Sequence[Filter], search: str) -> pa.Bo
     if search:
         anywhere: Any = None
         for name in text_columns(batch.schema):
-            here = pc.fill_null(_contains(batch.column(name), search), False)
+            here = pc.fill_null(_inside(batch.column(name), lambda texts: _contains(texts, search)), False)
             anywhere = here if anywhere is None else pc.or_(anywhere, here)
         found = _and(found, anywhere)
     return found if found is not None else pa.array([True] * batch.num_rows)
@@ -115,14 +129,29 @@ def _hold(column: pa.Array, one: Filter) -> Any:
     if one.operator == "filled":
         return pc.is_valid(column)
     if one.operator == "contains":
-        return pc.match_substring(column, one.value)
+        return _inside(column, lambda texts: pc.match_substring(texts, one.value))
     if one.operator == "lacks":
-        return pc.invert(pc.match_substring(column, one.value))
+        return pc.invert(_inside(column, lambda texts: pc.match_substring(texts, one.value)))
     if one.operator == "starts":
-        return pc.starts_with(column, one.value)
+        return _inside(column, lambda texts: pc.starts_with(texts, one.value))
     if one.operator == "matches":
-        return pc.match_substring_regex(column, one.value)
+        return _inside(column, lambda texts: pc.match_substring_regex(texts, one.value))
     return _COMPARE[one.operator](column, _scalar(one, column.type))
+
+
+def _inside(column: pa.Array, look: Callable[[pa.Array], Any]) -> Any:
+    """What `look` says of a column of texts; of another, whether it says so of any text inside. Null where the column is."""
+    if is_text(column.type):
+        return look(column)
+    found = np.zeros(len(column), bool)
+    if _is_list(column.type):
+        inner = pc.fill_null(_inside(column.flatten(), look), False)
+        found[pc.list_parent_indices(column).filter(inner)] = True
+    else:
+        for field in column.flatten():
+            if holds_text(field.type):
+                found |= pc.fill_null(_inside(field, look), False).to_numpy(zero_copy_only=False)
+    return pa.array(found, mask=column.is_null().to_numpy(zero_copy_only=False))
 
 
 def _contains(column: pa.Array, search: str) -> Any:
@@ -151,4 +180,9 @@ def _scalar(one: Filter, kind: pa.DataType) -> pa.Scalar:
             return pc.cast(pa.scalar(text), kind)
     except (ValueError, KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise Problem(f"{one.column} {one.sign} {one.value!r}: expected a value of the column's type, {kind}") from None
-    raise Problem(f"{one.column!r} is {kind}, which cannot be compared; ask whether it is null")
+    raise _incomparable(one, kind)
+
+
+def _incomparable(one: Filter, kind: pa.DataType) -> Problem:
+    others = "ask what it contains, or whether it is null" if holds_text(kind) else "ask whether it is null"
+    return Problem(f"{one.column!r} is {kind}, which cannot be compared; {others}")

@@ -7,7 +7,7 @@ place in the navigation: of an artifact if its path begins with `ARTIFACT` (wher
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from storage import artifact
 from storage import snapshot as snapshots_of
 from storage.problem import Problem
-from storage.runs import RunRecord, load
+from storage.runs import RunRecord, load, state_of
 from storage.snapshot import Snapshot
 from storage.store import Store
 
@@ -81,7 +81,13 @@ def render(
         values["recipe"] = recipe_of(viewer.store, snapshot.folder)
         values["sources"] = [(name, text, _source(viewer.store, text)) for name, text in values["recipe"]["inputs"].items()]
     html = viewer.templates.get_template(template).render(
-        site=site, tabs=tabs, snapshot=snapshot, store=viewer.store.url, prefect=viewer.prefect, **values
+        site=site,
+        tabs=tabs,
+        snapshot=snapshot,
+        store=viewer.store.url,
+        prefect=viewer.prefect,
+        state_of=partial(state_of, viewer.store),
+        **values,
     )
     return HTMLResponse(html, status)
 

@@ -33,7 +33,7 @@ class Answer:
 
 
 def views(snapshot: Snapshot) -> dict[str, tables.Table]:
-    """The tables by the names that a query may use: `data`, the shards or the first; of a whole stage, each also by its file's stem."""
+    """The tables by the names that a query may use: `data`, the shards or the first; of a whole stage, each also by its own name."""
     found = tables.tables(snapshot)
     own = {re.sub(r"\W", "_", one.name.removesuffix(".parquet"), flags=re.ASCII): one for one in found if one.name}
     return ({"data": found[0]} | {name: one for name, one in own.items() if name != "data"}) if found else {}

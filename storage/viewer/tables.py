@@ -1,7 +1,7 @@
 """The Parquet tables of a snapshot, as one long table each, read a little at a time.
 
-The shards of a shard stage are one table, named "". Each Parquet file that a whole stage wrote by itself is a table of its own, named
-after the file. Row numbers run from 0 through all shards in the snapshot's order. Footers are remembered (files are immutable), so
+The shards of a shard stage are one table, named "". Files that a whole stage numbered (`rollouts-00000.parquet` ...) are one table
+(`rollouts`); each other Parquet file of it is a table of its own, named after the file. Row numbers run from 0 through all shards in the snapshot's order. Footers are remembered (files are immutable), so
 that any page costs one row group. A local store is read directly; a remote one through fsspec, by ranges.
 """
 
@@ -45,6 +45,10 @@ class Table:
         return [0, *accumulate(file.rows or 0 for file in self.files)]
 
 
+Fits = Callable[[Store, Table], bool]
+"""Whether a page has something to show of a table."""
+
+
 @dataclass(frozen=True)
 class Footer:
     metadata: Any
@@ -53,9 +57,7 @@ class Footer:
 
 
 def tables(snapshot: Snapshot) -> list[Table]:
-    shards = tuple(file for file in snapshot.shards if file.origin is not None)
-    own = [Table(snapshot.folder, file.name, (file,)) for file in snapshot.shards if file.origin is None]
-    return [Table(snapshot.folder, "", shards), *own] if shards else own
+    return [Table(snapshot.folder, name, tuple(files)) for name, files in snapshot.tables.items()]
 
 
 def table(snapshot: Snapshot, name: str) -> Table:
@@ -73,16 +75,16 @@ def have_rows(store: Store, snapshot: Snapshot) -> bool:
     return bool(snapshot.shards)
 
 
-def having(store: Store, snapshot: Snapshot, fits: Callable[[pa.Schema], bool]) -> list[Table]:
-    """Those of the first EXAMINED tables whose columns fit. What cannot be read fits nothing: its own page says what is wrong with it."""
+def having(store: Store, snapshot: Snapshot, fits: Fits) -> list[Table]:
+    """Those of the first EXAMINED tables that fit. What cannot be read fits nothing: its own page says what is wrong with it."""
     found: list[Table] = []
     for one in tables(snapshot)[:EXAMINED]:
         with contextlib.suppress(Problem):
-            found += [one] if fits(schema(store, one)) else []
+            found += [one] if fits(store, one) else []
     return found
 
 
-def fitting(store: Store, snapshot: Snapshot, name: str, fits: Callable[[pa.Schema], bool], expected: str) -> Table:
+def fitting(store: Store, snapshot: Snapshot, name: str, fits: Fits, expected: str) -> Table:
     """The table called `name`; with no name, the first that fits. Raises Problem, saying what is `expected`, where there is none."""
     if not name:
         found = having(store, snapshot, fits)
@@ -90,9 +92,8 @@ def fitting(store: Store, snapshot: Snapshot, name: str, fits: Callable[[pa.Sche
             return found[0]
         raise Problem(f"{snapshot.reference} has no table for this page; expected {expected}. Its page Rows shows what it has")
     one = table(snapshot, name)
-    present = schema(store, one)
-    if not fits(present):
-        columns = ", ".join(f"{field.name}: {field.type}" for field in present)
+    if not fits(store, one):
+        columns = ", ".join(f"{field.name}: {field.type}" for field in schema(store, one))
         raise Problem(f"the table {name!r} has the columns {columns[:600]}; expected {expected}")
     return one
 

@@ -28,6 +28,7 @@ from storage.snapshot import Snapshot
 from storage.store import Store
 from storage.viewer import tables, vocabulary
 from storage.viewer.page import ARTIFACT, Page, Viewer, chosen, number, only, render
+from storage.viewer.tables import Table
 from storage.viewer.vocabulary import Vocabulary
 
 ROWS, HEAD = 5, 512
@@ -151,8 +152,8 @@ def _is_list(kind: pa.DataType, inner: Any) -> bool:
     return bool(listed and inner(kind.value_type))
 
 
-def _fits(schema: pa.Schema) -> bool:
-    return "tokens" in _columns(schema)
+def _fits(store: Store, table: Table) -> bool:
+    return "tokens" in _columns(tables.schema(store, table))
 
 
 def _offered(store: Store, snapshot: Snapshot) -> bool:

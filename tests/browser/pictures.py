@@ -41,7 +41,7 @@ def main() -> None:
 def take_prefect(page: "Page", up: Up) -> None:
     """Of two runs the second, with another threshold: what stands before it is cached."""
     form(page, up, "demo")
-    page.get_by_text("GopherQualityConfig (Optional)").evaluate("one => one.scrollIntoView()")
+    page.get_by_text("Gopher Quality (Optional)").evaluate("one => one.scrollIntoView()")
     save(page, FLOWS / "form.png")
     up.end(up.start("demo", until="corpus", simulate=CRAWL), 300)
     run = up.start("demo", until="corpus", simulate=CRAWL, gopher_quality={"min_words": 60})

@@ -167,7 +167,7 @@ def test_a_person_orders_answers_by_keys_and_by_mouse_and_goes_on_later(
         page.keyboard.press("Digit2")
         shows(page, "All 5 items are judged")
         assert page.evaluate("window.hacked") is None
-    assert judged(folder)[-2]["item"] == "4"
+    assert judged(folder)[-2]["item"].startswith("4-")
     assert sorted(judged(folder)[-2]["ranks"]) == [1, 2]
     assert (seen.dialogs, seen.violations) == ([], [])
     assert not seen.beyond(first.address, second.address)

@@ -129,6 +129,19 @@ def test_every_text_stands_out_from_what_it_stands_on(chromium: "Browser", viewe
         assert seen.violations == []
 
 
+def test_a_large_lineage_opens_on_the_artifact_that_was_asked_for(chromium: "Browser", viewer: str, store: Store) -> None:
+    with tab(chromium, seen := Seen()) as page:
+        page.goto(f"{address(viewer, store, 'corpus')}/lineage")
+        page.wait_for_function("document.querySelector('.picture').scrollTop > 0")
+        shown = """(box => {
+          const here = box.querySelector('.here').getBoundingClientRect(), around = box.getBoundingClientRect();
+          return around.top >= 0 && here.top >= around.top && here.bottom <= Math.min(around.bottom, innerHeight);
+        })(document.querySelector('.picture'))"""
+        assert page.evaluate(shown)
+        assert page.evaluate("scrollY") == 0, "the heading stays in sight"
+        assert seen.violations == []
+
+
 def test_hostile_pages_are_only_ever_shown(chromium: "Browser", viewer: str, store: Store) -> None:
     with tab(chromium, seen := Seen()) as page:
         extract, records, sources = (address(viewer, store, stage) for stage in ("extract", "records", "sources"))

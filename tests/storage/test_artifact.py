@@ -7,6 +7,7 @@ import pytest
 from storage.artifact import resolve
 from storage.problem import Problem
 from storage.runs import RunRecord
+from storage.shards import File
 from storage.snapshot import Snapshot
 from storage.store import Store
 
@@ -32,3 +33,19 @@ def test_a_step_is_found_by_its_own_name_and_else_by_that_of_its_stage(tmp_path:
     assert resolve(store, "evaluate_chat") == scored[-1]
     with pytest.raises(Problem, match="no artifact 'sft_second'"):
         resolve(store, "sft_second")
+
+
+def test_a_file_stands_for_the_artifact_that_has_it(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    file = File("my-Q8_0.gguf", 1, "0" * 64, None)
+    snapshot = Snapshot.of("quantize", "a" * 12, [file], {})
+    snapshot.seal(store)
+    record = RunRecord("release", {}, id="1")
+    record.add("quantize", snapshot, {}, False, 1.0)
+    record.save(store)
+    for name in ("quantize", f"quantize/{'a' * 12}", f"{tmp_path}/quantize/{'a' * 12}"):
+        assert resolve(store, f"{name}/my-Q8_0.gguf") == snapshot
+    with pytest.raises(Problem, match=r"has no file 'my-Q4_0.gguf'; it has: my-Q8_0.gguf"):
+        resolve(store, "quantize/my-Q4_0.gguf")
+    with pytest.raises(Problem, match="no artifact 'quantise'"):
+        resolve(store, "quantise/my-Q8_0.gguf")

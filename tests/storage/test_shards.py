@@ -94,6 +94,18 @@ def test_a_shard_that_a_whole_stage_numbered_begins_a_history() -> None:
         next_name("tests.parquet", ["x"])
 
 
+def test_numbered_files_of_a_whole_stage_are_one_table() -> None:
+    def file(name: str, origin: str | None = None) -> File:
+        return File(name, 1, "0", 1, origin)
+
+    numbered = [file("walks-00000.parquet"), file("walks-00001.parquet")]
+    shards = [file("z-p0000-00000000.parquet", "z"), file("z-00001.parquet", "y")]
+    alone = [file("metrics.parquet"), file("a-p0000-00000000.parquet")]
+    tables = Snapshot.of("report", "0", [*numbered, *shards, *alone]).tables
+    assert list(tables) == ["", "a-p0000-00000000.parquet", "metrics.parquet", "walks"]
+    assert (tables["walks"], {one.name for one in tables[""]}) == (numbered, {one.name for one in shards})
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:50] + b"X" + data[51:], lambda data: b""])
 def test_a_damaged_shard_is_never_read(store: Store, damage: object) -> None:
     file = write_shard(store, "c4/0", "a-p0000-00000000.parquet", rows(), COLUMNS, "o")

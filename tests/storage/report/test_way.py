@@ -40,6 +40,7 @@ def test_measurements_are_those_of_models_on_the_line(shop: Shop, made: Made) ->
     base = way_to(shop.store, made["pretrain"])
     assert references(base.evaluations) == references(made[name] for name in ("old", "before"))
     assert not base.boards, "the base model fought nobody"
+    assert not base.cards, "what it became is another's score"
 
 
 def test_a_run_that_found_an_artifact_made_is_not_the_one_that_made_it(shop: Shop, made: Made) -> None:

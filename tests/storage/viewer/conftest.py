@@ -127,8 +127,10 @@ def make_store(url: str) -> dict[str, Snapshot]:
         "model.bin": b"\x00" * 10,
         "one.parquet": encode(pl.DataFrame({"n": [1, 2, 3]}), {"n": pl.Int64()}),
         "two.parquet": encode(pl.DataFrame({"name": ["x"]}), {"name": pl.String()}),
+        "walks-00000.parquet": encode(pl.DataFrame({"miles": [1, 2]}), {"miles": pl.Int64()}),
+        "walks-00001.parquet": encode(pl.DataFrame({"miles": [3]}), {"miles": pl.Int64()}),
     }
-    counts = {"one.parquet": 3, "two.parquet": 1}
+    counts = {"one.parquet": 3, "two.parquet": 1, "walks-00000.parquet": 2, "walks-00001.parquet": 1}
     for name, data in contents.items():
         store.write(f"{folder}/{name}", data)
     seal(

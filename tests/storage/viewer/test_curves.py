@@ -128,6 +128,20 @@ def test_a_logarithmic_scale_says_what_it_cannot_show(tmp_path: Path) -> None:
     assert [label for _, label in ticks(Axis(1e-3, 100, 0, 1, True))] == ["0.001", "0.01", "0.1", "1", "10", "100"]
 
 
+def test_a_logarithmic_scale_of_nothing_above_0_says_so(tmp_path: Path) -> None:
+    html = page(tmp_path, run(tmp_path, metrics(3, loss=[-1.0, -2.0, 0.0], val_loss=[None] * 3)), "?log=loss&log=val_loss")
+    assert html.count("no value is above 0, and a logarithmic scale has no place for others") == 1
+    assert html.count("not measured at any step") == 1
+
+
+def test_what_repeats_its_steps_is_no_curve(tmp_path: Path) -> None:
+    drawn = run(tmp_path, metrics(6, step=[0, 0, 0, 1, 1, None]))
+    browser = client(str(tmp_path))
+    assert ">Curves</a>" not in browser.get(f"/{drawn.reference}").text
+    answer = browser.get(f"/{drawn.reference}/curves?table=metrics.parquet")
+    assert (answer.status_code, "one row for each step" in answer.text) == (400, True)
+
+
 def test_runs_over_each_other_differ_in_dashes_and_markers_and_settings(tmp_path: Path) -> None:
     one, other = run(tmp_path, metrics(50), 0.1), run(tmp_path, metrics(70), 0.2)
     html = page(tmp_path, one)

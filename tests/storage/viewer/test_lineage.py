@@ -26,6 +26,7 @@ def test_a_lineage_shows_and_links_every_ancestor(browser: TestClient, made: dic
     assert "5,000 rows, 4,500 kept" in picture
     assert made["url"].key in picture
     assert picture.count('class="edge"') == 2
+    assert re.findall(r'href="([^"]+)"[^>]* autofocus>', html) == [at(made["report"])], "a large picture opens on it"
     assert "style=" not in html
     assert ">report<" not in browser.get(at(made["c4"], "/lineage")).text, "what was made from it is no ancestor"
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlencode
 import pytest
 from fastapi.testclient import TestClient
 
+from storage.locks import lock
 from storage.runs import RunRecord
 from storage.shards import File
 from storage.snapshot import Snapshot
@@ -22,7 +23,7 @@ from storage.viewer.app import PAGES
 from storage.viewer.catalogue import FEW
 from storage.viewer.page import ARTIFACT, Page
 
-from .conftest import HOSTILE_COLUMN, HOSTILE_TEXTS, client
+from .conftest import HOSTILE_COLUMN, HOSTILE_TEXTS, client, make_store
 
 ELEMENTS = {
     "html", "head", "meta", "title", "link", "script", "body", "a", "header", "img", "nav", "span", "div", "h1", "h2", "p", "b", "details",
@@ -34,7 +35,7 @@ ATTRIBUTES = {
     "lang", "charset", "name", "content", "rel", "href", "type", "src", "defer", "class", "alt", "width", "height", "aria-label", "title",
     "id", "aria-current", "method", "action", "value", "placeholder", "role", "tabindex", "viewbox", "preserveaspectratio", "x", "y",
     "aria-sort", "aria-hidden", "dir", "scope", "rows", "spellcheck", "selected",
-    "d", "transform", "rx", "open", "colspan",
+    "d", "transform", "rx", "open", "colspan", "autofocus",
 }  # fmt: skip
 
 
@@ -226,6 +227,8 @@ def test_files_are_listed_and_text_is_shown_as_text(browser: TestClient, made: d
     assert "&lt;script&gt;alert(1)" in browser.get(at(made["report"], "/files/report.md")).text
     assert "float32, shape (3, 4)" in browser.get(at(made["report"], "/files/vectors.npy")).text
     assert browser.get(at(made["report"], "?table=two.parquet&format=json")).json()["rows"] == [{"name": "x"}]
+    assert browser.get(at(made["report"], "?table=walks&format=json")).json()["total"] == 3
+    assert html.count('?table=walks"') == 2
 
 
 def test_an_artifact_without_rows_shows_its_files(tmp_path: Path, browser: TestClient, made: dict[str, Snapshot]) -> None:
@@ -245,6 +248,22 @@ def test_a_run_shows_what_it_made_and_with_what(browser: TestClient, made: dict[
     html = browser.get(link[1]).text
     assert "min_sentences" in html
     assert at(made["report"]) in html
+
+
+def test_a_run_that_was_killed_has_crashed_whatever_its_record_says(tmp_path: Path) -> None:
+    store, record = Store(str(tmp_path)), RunRecord("corpus", {})
+    pages = ("/", "/runs", f"/runs/{record.id}")
+
+    def states() -> set[str]:
+        return {state for page in pages for state in re.findall(r'run-state \w+">(\w+)<', client(str(tmp_path)).get(page).text)}
+
+    make_store(str(tmp_path))
+    with lock(store, record.lock, print):
+        record.save(store)
+        assert states() == {"completed", "running"}
+    assert states() == {"completed", "crashed"}
+    record.finish(store, "cancelled")
+    assert states() == {"completed", "cancelled"}
 
 
 def raw(app: Any, address: str) -> tuple[int, str]:

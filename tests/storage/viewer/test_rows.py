@@ -11,7 +11,7 @@ from storage.problem import Problem
 from storage.snapshot import Snapshot
 from storage.store import Store
 from storage.viewer import tables
-from storage.viewer.filters import Filter, mask
+from storage.viewer.filters import Filter, check, mask
 from storage.viewer.rows import Query, read, row
 
 from .conftest import ROWS, friendly, make_store
@@ -43,6 +43,10 @@ def test_a_page_of_all_rows_holds_the_rows_of_its_place(store: Store, made: dict
         ([Filter("reason", "null"), Filter("score", "le", "0.01")], pl.col("reason").is_null() & (pl.col("score") <= 0.01)),
         ([Filter("reason", "ne", "too_short")], pl.col("reason") != "too_short"),
         ([Filter("tags", "filled")], pl.col("tags").is_not_null()),
+        ([Filter("tags", "contains", "77")], pl.col("tags").list.last().str.contains("77", literal=True)),
+        ([Filter("tags", "lacks", "7")], ~pl.col("tags").list.last().str.contains("7", literal=True)),
+        ([Filter("tags", "starts", "49")], pl.col("tags").list.last().str.starts_with("49")),
+        ([Filter("tags", "matches", "^.?7$")], pl.col("tags").list.last().str.contains("^.?7$")),
     ],
 )
 def test_filters_find_what_the_same_condition_finds(
@@ -70,6 +74,30 @@ def test_a_search_ignores_case_and_looks_in_every_text_column(store: Store, made
     assert read(store, Query(made["url"], search="NEEDLE", seconds=30)).numbers == [1777]
     assert read(store, Query(made["url"], search="Doc-4321", seconds=30)).numbers == [4321]
     assert read(store, Query(made["url"], search=".*", seconds=30)).numbers == []
+
+
+def test_a_conversation_is_searched_whole_and_its_null_lacks_nothing() -> None:
+    call = pa.struct({"name": pa.string(), "tries": pa.int64()})
+    kind = pa.list_(pa.struct({"role": pa.string(), "content": pa.string(), "calls": pa.list_(call)}))
+    asked = {"role": "user", "content": "Where is Harwick?", "calls": None}
+    called = {"role": "assistant", "content": None, "calls": [None, {"name": "look_up", "tries": 2}]}
+    told = {"role": "assistant", "content": "In the north.", "calls": []}
+    chats = pa.array([[asked], None, [], [asked, None, called], [told, asked]], kind)
+    batch = pa.record_batch({"chat": chats, "tries": pa.array([1, 2, 3, 4, 5])})
+
+    def found(*filters: Filter, search: str = "", skip: int = 0) -> list[int]:
+        check(filters, search, batch.schema)
+        return (np.flatnonzero(mask(batch.slice(skip), filters, search)) + skip).tolist()
+
+    assert found(search="LOOK_UP") == [3]
+    assert found(search="harwick", skip=2) == [3, 4]
+    assert found(Filter("chat", "contains", "north")) == [4]
+    assert found(Filter("chat", "lacks", "Harwick")) == [2]
+    assert found(Filter("chat", "null")) == [1]
+    with pytest.raises(Problem, match="which cannot be compared; ask what it contains, or whether it is null"):
+        found(Filter("chat", "eq", "north"))
+    with pytest.raises(Problem, match="no regular expression"):
+        found(Filter("chat", "matches", "("))
 
 
 def test_a_search_ignores_the_case_of_every_alphabet_and_bears_what_is_not_unicode() -> None:
@@ -124,8 +152,8 @@ def test_an_order_of_filtered_rows(store: Store, made: dict[str, Snapshot]) -> N
         ({"filters": (Filter("words", "like", "1"),)}, "unknown operator 'like'; expected one of: eq"),
         ({"filters": (Filter("words", "lt", "many"),)}, "words < 'many': expected a value of the column's type, int64"),
         ({"filters": (Filter("flag", "eq", "maybe"),)}, "bool"),
-        ({"filters": (Filter("words", "contains", "1"),)}, "asks for text, but 'words' is int64"),
-        ({"filters": (Filter("tags", "eq", "a"),)}, "cannot be compared"),
+        ({"filters": (Filter("words", "contains", "1"),)}, "asks for text, but 'words' is int64; use =, <, > or is null there"),
+        ({"filters": (Filter("tags", "eq", "a"),)}, "cannot be compared; ask what it contains"),
         ({"filters": (Filter("text", "matches", "(unclosed"),)}, "no regular expression of RE2"),
         ({"filters": (Filter("text", "matches", "(?=look)"),)}, "no regular expression of RE2"),
         ({"table": "../recipe.json"}, "has no table '../recipe.json'; it has: the shards"),
@@ -142,10 +170,11 @@ def test_a_column_with_a_point_in_its_name_is_a_column(store: Store, made: dict[
     assert read(store, Query(made["c4"], filters=(Filter("a.b", "ge", "5"),), seconds=30)).numbers == [5, 6]
 
 
-def test_each_parquet_file_of_a_whole_stage_is_a_table(store: Store, made: dict[str, Snapshot]) -> None:
-    assert [one.name for one in tables.tables(made["report"])] == ["one.parquet", "two.parquet"]
+def test_each_parquet_file_of_a_whole_stage_is_a_table_and_numbered_ones_are_one(store: Store, made: dict[str, Snapshot]) -> None:
+    assert [one.name for one in tables.tables(made["report"])] == ["one.parquet", "two.parquet", "walks"]
     assert read(store, Query(made["report"])).rows == [{"n": 1}, {"n": 2}, {"n": 3}]
     assert row(store, made["report"], "two.parquet", 0) == {"name": "x"}
+    assert read(store, Query(made["report"], "walks", sort="miles", descending=True)).numbers == [2, 1, 0]
     with pytest.raises(Problem, match="rows 0 to 0"):
         row(store, made["report"], "two.parquet", 1)
 

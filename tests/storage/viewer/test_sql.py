@@ -49,6 +49,7 @@ def test_a_question_is_answered(store: Store, made: dict[str, Snapshot], query: 
 def test_each_table_of_a_whole_stage_has_a_name(store: Store, made: dict[str, Snapshot]) -> None:
     assert run(store, made["report"], "SELECT sum(n), (SELECT name FROM two) FROM one").rows == [[6, "x"]]
     assert run(store, made["report"], "SELECT count(*) FROM data").rows == [[3]]
+    assert run(store, made["report"], "SELECT sum(miles) FROM walks").rows == [[6]]
 
 
 def test_an_answer_is_bounded_in_rows_in_bytes_and_in_each_value(store: Store, made: dict[str, Snapshot]) -> None:
