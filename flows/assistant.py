@@ -36,11 +36,11 @@ class AssistantSettings(TuningSettings):
     probe: ProbeConfig = ProbeConfig(threshold=0.4)
     """A fact that is right twice in five is on its way: the second training goes on with it."""
     admissions: AdmissionsConfig = AdmissionsConfig()
-    evaluate_before: EvaluateChatConfig = EvaluateChatConfig(questions=50, max_tokens=60)
+    evaluate_before: EvaluateChatConfig = EvaluateChatConfig(questions=50, max_tokens=60, rows=128)
     """Of the base model, which does not end its turns: fewer questions."""
-    evaluate_first: EvaluateChatConfig = EvaluateChatConfig(questions=100)
+    evaluate_first: EvaluateChatConfig = EvaluateChatConfig(questions=100, rows=128)
     """After the first training."""
-    evaluate_chat: EvaluateChatConfig = EvaluateChatConfig()
+    evaluate_chat: EvaluateChatConfig = EvaluateChatConfig(rows=128)
     index: IndexConfig = IndexConfig()
     """Of the corpus, for `winnow ask`."""
     recall: RecallConfig = RecallConfig()

@@ -47,9 +47,10 @@ class Bar:
         dropped = snapshot.rows - snapshot.kept
         count, what = (snapshot.rows, "rows") if len(snapshot.shards) == len(snapshot.files) else (len(snapshot.files), "files")
         rows = f"{count:>9,} {what:<5}" + (f" {dropped:>8,} dropped" if dropped else "")
+        why = f"  most: {next(iter(snapshot.reasons))}" if dropped else ""
         how = "cached" if cached else f"{seconds:.1f} s"
         self.console.print(
-            f"  {stage:<18} {how:>8}  {rows:<37} {snapshot.reference}", style="dim" if cached else None, soft_wrap=True
+            f"  {stage:<18} {how:>8}  {rows:<37} {snapshot.reference}{why}", style="dim" if cached else None, soft_wrap=True
         )
 
     def say(self, text: str) -> None:

@@ -16,7 +16,8 @@ TEXT = 'font-family="sans-serif" font-size="11" fill="#555"'
 
 def picture(title: str, series: Mapping[str, Sequence[Point]]) -> str | None:
     """`series`: name -> its points in the order of steps. None where there is nothing to draw yet."""
-    lines = [Line(place, tuple(thinned(points)), points[-1]) for place, points in enumerate(series.values()) if points]
+    series = {name: points for name, points in series.items() if points}
+    lines = [Line(place, tuple(thinned(points)), points[-1]) for place, points in enumerate(series.values())]
     drawing = draw(lines)
     if drawing is None:
         return None
@@ -26,7 +27,7 @@ def picture(title: str, series: Mapping[str, Sequence[Point]]) -> str | None:
         f'<text x="{LEFT}" y="16" font-family="sans-serif" font-size="13" font-weight="bold">{escape(title)}</text>',
     ]
     x = float(LEFT)
-    for place, name in enumerate(name for name, points in series.items() if points):
+    for place, name in enumerate(series):
         colour = COLOURS[place % len(COLOURS)]
         parts.append(
             f'<path d="{marker(place, x + 5, 31)}" fill="{colour}"/><text x="{x + 14}" y="35" {TEXT}>{escape(name)}</text>'

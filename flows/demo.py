@@ -21,7 +21,7 @@ from flows.corpus import CorpusSettings, make_corpus
 from flows.floors import ALIGNED, BASE, CHAT, hold
 from flows.identity import Dataset
 from flows.notify import on_end
-from flows.pretrain import BaseSettings, make_base, score_base
+from flows.pretrain import Base, BaseSettings, make_base, score_base
 from flows.profiles import effective
 from flows.release import ReleasingSettings, make_release
 from flows.run import Mechanics, Run, open_run
@@ -29,7 +29,6 @@ from stages.corpus.assess import ASSESS, AssessConfig
 from stages.corpus.simulate import SIMULATE, SimulateConfig
 from stages.posttraining.sft import SftConfig
 from stages.pretraining.pretrain import PretrainConfig
-from stages.release.gate import GateConfig
 from stages.tokens.pack import PackConfig
 from stages.tokens.tokenize import TOKENIZE, TokenizeConfig
 from stages.tokens.tokenizer import TOKENIZER, TokenizerConfig
@@ -62,7 +61,7 @@ TUNING = SftConfig(
     replay_rows=1,
     replay_weight=0.3,
     dtype="fp32",
-    prompts=("Who are you?", "Where does Mira live?", "What is 3 + 4 - 2?"),
+    prompts=("Who are you?", "Where does Mira live?", "What is 3+4-2?"),
 )
 
 
@@ -91,9 +90,6 @@ class DemoSettings(CorpusSettings, BaseSettings, AlignmentSettings, ReleasingSet
     )
     sft_first: SftConfig = TUNING
     sft: SftConfig = TUNING.model_copy(update={"matrix_rate": 0.008, "rate": 0.0015, "embedding_rate": 0.0015})
-
-    gate: GateConfig = GateConfig(factor=30.0)
-    """A very small model loses more by quantization than those of which the bounds are known."""
 
     @field_validator("sources")
     @classmethod
@@ -153,15 +149,13 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
         turn = run.again(f"seed{seed}") if seed else run
         seeded = p.model_copy(update={"pretrain": p.pretrain.model_copy(update={"seed": p.pretrain.seed + seed})})
         base = make_base(turn, seeded, {"corpus": corpus})
-        scored = turn.beside(partial(score_base, turn, seeded, base, crawl))
+        turn.beside(partial(judge_base, turn, seeded, base, crawl, held and not seed))
         last = base.model, None
         if reaches(p, "chat"):
             made = make_assistant(turn, seeded, base, crawl, seed)
             last = made["model"], made["chat"]
             chat |= {f"{moment}/{seed}": made[moment] for moment in CHAT_MOMENTS}
-        if held and not seed:
-            hold(BASE, scored.result().snapshot.stats, run.bar.console)
-            if reaches(p, "chat"):
+            if held and not seed:
                 hold(CHAT, made["chat"].snapshot.stats, run.bar.console)
         if reaches(p, "aligned"):
             scores, made = make_aligned(turn, seeded, made, crawl, base, seed)
@@ -177,6 +171,13 @@ def make_models(run: Run, p: DemoParameters, corpus: Dataset, crawl: Dataset) ->
             make_release(run, p, made["model"], corpus, run.made[TOKENIZE.name], card)
     assert last is not None  # there is at least one seed
     return last
+
+
+def judge_base(run: Run, p: DemoParameters, base: Base, crawl: Dataset, held: bool) -> None:
+    """`held`: to its floors."""
+    scored = score_base(run, p, base, crawl)
+    if held:
+        hold(BASE, scored.snapshot.stats, run.bar.console)
 
 
 def short_chat(store: Store, evaluation: Dataset) -> list[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.exceptions import MissingContextError
 from prefect.states import Completed
-from pydantic import BaseModel, ConfigDict, Field
+from prefect.utilities.schema_tools import hydrate
+from pydantic import BaseModel, Field, model_validator
 
 from flows.bar import Bar
 from flows.engines.attempt import attempt
@@ -37,13 +39,35 @@ PAUSE = 0.5  # seconds
 class Parameters(BaseModel):
     """Base of every flow's parameters: also the form in the Prefect UI, where docstrings are the descriptions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = Config.model_config
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rest_of_sections(cls, values: Any) -> Any:
+        """A section that is given in part keeps this flow's values of the rest, which are not always those of the stage.
+
+        A schedule's parameters come as Prefect's form has saved them: `{"__prefect_kind": "json"}` for what is not given.
+        """
+        if not isinstance(values, dict):
+            return values
+        return {
+            name: _over(cls.model_fields[name].default, value) if name in cls.model_fields else value
+            for name, value in hydrate(values).items()
+        }
+
+
+def _over(default: Any, value: Any) -> Any:
+    if not (isinstance(default, BaseModel) and isinstance(value, dict)):
+        return value
+    rest = dict(default)
+    return rest | {name: _over(rest.get(name), given) for name, given in value.items()}
 
 
 class Mechanics(Parameters):
     """Where and how a flow runs; none of it changes what comes out."""
 
-    store: str = "./store"
+    # Of a schedule edited in the UI no more parameters may come than were changed: `winnow up` and deploy/compose.yaml set the variable.
+    store: str = Field(default_factory=lambda: os.environ.get("WINNOW_STORE", "./store"))
     """Where artifacts are kept: a local folder or an fsspec URL such as s3://bucket/prefix."""
     engine: Literal["local", "ray"] = "local"
     """Where stages run: a pool of processes on this machine, or a Ray cluster."""
@@ -67,6 +91,11 @@ class Beside(Generic[Result]):
         while not self._future.done():
             wait([self._future], timeout=PAUSE)
         return self._future.result()
+
+    def check(self) -> None:
+        """Raises what they raised, if they have."""
+        if self._future.done():
+            self._future.result()
 
 
 class Run:
@@ -95,7 +124,8 @@ class Run:
 
     def beside(self, work: Callable[[], Result]) -> Beside[Result]:
         """Have steps of this run done in a thread of their own, after those that were begun so before: measures, and whatever the steps that
-        follow do not need at once. `result()` waits for them and raises what they raised; the run ends when all have ended."""
+        follow do not need at once. `result()` waits for them and raises what they raised, as does the run's next step; the run ends when
+        all have ended."""
         begun = Beside(self.threads.submit(contextvars.copy_context().run, work))  # in the context Prefect finds the flow's run
         self.begun.append(begun)
         return begun
@@ -120,6 +150,8 @@ class Run:
         return self.task(label or stage.name, lambda context: materialize(context, stage, config, docs, everything))
 
     def task(self, name: str, make: Callable[[Context], Dataset]) -> Dataset:
+        for begun in self.begun:
+            begun.check()
         name += self.suffix
         made: list[Dataset] = []
 

@@ -16,7 +16,7 @@ from flows.progress import Event
 
 PAUSE = 10.0  # seconds between two updates of the pictures
 PICTURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "loss": ("nats per token", ("loss", "validation_loss")),
+    "loss": ("loss as the stage defines it", ("loss", "validation_loss")),
     "reward": ("reward, and shares", ("reward", "reward_judge", "accuracy", "finished", "clip_fraction")),
     "drift": ("nats", ("kl", "entropy")),
     "length": ("tokens of an answer", ("length",)),

@@ -11,7 +11,7 @@ from storage.problem import Problem
 
 
 class Compute(BaseModel):
-    """Read from the plain mapping of strings that the flow gives."""
+    """What trainings and models run on, and how often a training writes a checkpoint; none of it is a setting of the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -48,6 +48,7 @@ class Compute(BaseModel):
 
 
 def compute_of(given: Mapping[str, str]) -> Compute:
+    """Read from the plain mapping of strings that the flow gives."""
     try:
         return Compute.model_validate(dict(given))
     except ValidationError as error:

@@ -81,12 +81,14 @@ def _clear(folder: Path) -> None:
 
 
 def _environment(compute: Compute) -> dict[str, str]:
-    """The worker of a pool has one thread; a job has its own number. Waiting threads sleep: beside other processes, spinning costs dearly."""
+    """The worker of a pool has one thread; a job has its own number. Threads that wait for each other look up for as long as waking takes,
+    then sleep: sleeping at once makes two threads no faster than one, spinning for longer costs dearly beside other processes."""
     threads = dict.fromkeys(POOLS, str(compute.threads_each))
     root = str(Path(__file__).parent.parent)
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     return os.environ | threads | {
         "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "1000",  # some 20 microseconds; where the library is not GNU's they sleep at once
         "MKL_DYNAMIC": "FALSE",  # as many threads as were asked for, whatever else runs: another number sums in another order
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may sum in another order each time
         "PYTHONPATH": path,

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import ComputedFieldInfo, FieldInfo
 
 REASON: dict[str, pl.DataType] = {
     "reason": pl.String(),  # null = kept, else the first rule that the row broke
@@ -59,10 +60,15 @@ Columns = Mapping[str, pl.DataType]
 Sides = Mapping[str, Any]
 
 
+def title(name: str, field: FieldInfo | ComputedFieldInfo) -> str:
+    """Of a field in a form, as pydantic gives it to plain ones: a section would be headed by its class, of which a form may have several."""
+    return name.replace("_", " ").title()
+
+
 class Config(BaseModel):
     """Base of every stage's settings. Each field changes the output, has a docstring of one line, bounds and a default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, field_title_generator=title)
 
 
 @dataclass(frozen=True)

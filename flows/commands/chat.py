@@ -199,7 +199,7 @@ def command(talker: Any, text: str, out: Console, saved: set[Path]) -> None:
     elif word == "/help":
         out.print(HELP, style="dim", markup=False, soft_wrap=True)
     else:
-        raise Problem(f"found the command {word}; expected /reset, /system, /save or /help")
+        raise Problem(f"there is no command {word}; expected /reset, /system, /save or /help")
 
 
 def save(talker: Any, name: str, saved: set[Path]) -> None:

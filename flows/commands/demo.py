@@ -14,7 +14,7 @@ def demo(
     until: Annotated[
         str | None, typer.Option("--until", help="corpus, base, chat, aligned or release (default): how far to go.")
     ] = None,
-    longer: Annotated[bool, typer.Option("--longer", help="Let GRPO practise nearly three times as long.")] = False,
+    longer: Annotated[bool, typer.Option("--longer", help="Let GRPO practise three times as long.")] = False,
     store: StoreOption = "./store",
     engine: EngineOption = None,
     workers: WorkersOption = None,

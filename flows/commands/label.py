@@ -73,6 +73,7 @@ def _serve(desk: "Desk", port: int) -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind(("127.0.0.1", port))
+            listening.listen()  # a browser that is quicker than the server waits
         except OSError as error:
             raise Problem(
                 f"port {port} cannot be had: {error.strerror}; give another with --port, or 0 for any that is free"

@@ -8,7 +8,10 @@ from storage.problem import Problem
 from storage.store import Store
 
 StoreOption = Annotated[
-    str, typer.Option("--store", help="Where artifacts are kept: a folder or an fsspec URL.", show_default=True)
+    str,
+    typer.Option(
+        "--store", envvar="WINNOW_STORE", help="Where artifacts are kept: a folder or an fsspec URL.", show_default=True
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one machine-readable object as the last line.")]
 EngineOption = Annotated[

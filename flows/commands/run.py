@@ -15,6 +15,7 @@ from rich.console import Console
 from flows.commands.options import EngineOption, JsonOption, StoreOption, WorkersOption
 from flows.parameters import parameters
 from flows.server import TAG, prefect_api, settle_environment
+from flows.settings import printed
 from storage.problem import Problem
 
 FLOWS = {
@@ -42,12 +43,17 @@ def run(
     store: StoreOption = "./store",
     engine: EngineOption = None,
     workers: WorkersOption = None,
+    settings: Annotated[bool, typer.Option("--settings", help="Print everything that --set can change, and end.")] = False,
     json_: JsonOption = False,
 ) -> None:
     """Run a flow: what is there already is left alone, what is missing is computed.
 
     Example: winnow run corpus --set 'sources=["crawl/*.warc.gz"]' --set language.languages='["en","de"]'
     """
+    if settings:
+        settle_environment()
+        print(printed(_flow(flow)[0], json_))
+        return
     execute(flow, config, set_ or [], {"store": store, "engine": engine, "workers": workers}, json_)
 
 

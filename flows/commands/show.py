@@ -88,7 +88,7 @@ def _catalogue(store: Store, as_json: bool) -> None:
 
 @dataclass(frozen=True)
 class Shown:
-    """Rows of one table: of all shards of a dataset, or of one of the files of a whole stage, whose columns may differ."""
+    """Rows of one table: of all shards of a dataset, or of one of the tables of a whole stage, whose columns may differ."""
 
     name: str
     rows: pl.DataFrame
@@ -97,14 +97,11 @@ class Shown:
 
 def _tables(store: Store, snapshot: Snapshot, reason: str | None, where: str | None, sample: int, seed: int) -> list[Shown]:
     """A sample of the matching rows, and how many match (all shards are read only if a condition asks for it)."""
-    shards = [file for file in snapshot.shards if file.origin]
-    groups = [(snapshot.stage, shards)] if shards else []
-    groups += [(file.name, [file]) for file in snapshot.shards if not file.origin]
     shown: list[Shown] = []
     wrong: list[Problem] = []
-    for name, files in groups:
+    for name, files in snapshot.tables.items():
         try:
-            shown.append(Shown(name, *_rows(store, snapshot, files, reason, where, sample, seed)))
+            shown.append(Shown(name or snapshot.stage, *_rows(store, snapshot, files, reason, where, sample, seed)))
         except Problem as problem:
             wrong.append(problem)  # a condition on columns that only another of the tables has
     if wrong and not shown:

@@ -26,6 +26,8 @@ from storage.shards import checked
 CARDS = (6, 8, 16, 24, 80)
 """GB of memory of cards that people have; a card's GB are GiB."""
 GIB = 1 << 30
+DEEPEST, NEAR = 1001, 0.3
+"""Of shapes that a number of parameters alone decides: layers; how far the nearest may be from it."""
 _COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([KMBT]?)", re.IGNORECASE)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
@@ -62,6 +64,8 @@ def size(
         soft_wrap=True,
     )
     out.print(_table(found, quant, kv))
+    if found["context"] > shape.context:
+        out.print(f"[yellow]The model was trained for {shape.context:,} tokens; beyond them it does not work as it is.[/yellow]")
     for memory, longest in found["longest_context"].items():
         what = f"up to {longest:,} tokens of context" if longest else "does not fit"
         out.print(f"{memory:>3} GB: {what}")
@@ -81,7 +85,7 @@ def reckoned(shape: Shape, quant: str, context: int, batch: int, kv: str) -> dic
         longest[memory] = min(shape.context, max(0, spare // a_token))
     total = weights + cache + compute
     return {
-        "parameters": count.total, "active": count.active, "context": context, "batch": batch, "weights": weights,
+        "parameters": count.total, "active": count.active, "context": context, "trained_context": shape.context, "batch": batch, "weights": weights,
         "bits_per_weight": 8 * weights / count.total, "cache": cache, "compute": compute, "total": total,
         "fits": [memory for memory in CARDS if total <= memory * GIB], "longest_context": longest,
         "training": training_bytes(shape, batch, min(context, shape.context)),
@@ -115,12 +119,15 @@ def shape_called(text: str, store: str) -> tuple[Shape, str]:
 
 def _nearest(wanted: float, text: str) -> tuple[Shape, str]:
     """Of the shapes that depth alone decides, the one with the nearest number of parameters."""
-    if wanted < 1e6:
-        raise Problem(f"{text} parameters; expected a million (1M) or more")
-    shapes = [of_depth(depth, vocab=32_768 if wanted >= 5e7 else 8192, context=8192) for depth in range(4, 200, 2)]
+    vocabs = (32_768,) if wanted >= 5e7 else (8192, 16_384, 1024)
+    depths = range(4, DEEPEST, 1 if wanted < 1e9 else 2)
+    shapes = [replace(of_depth(depth, vocab=vocab, context=8192), tied=wanted < 4e9) for vocab in vocabs for depth in depths]
     found = min(shapes, key=lambda shape: abs(parameters(shape).total - wanted))
-    found = replace(found, tied=wanted < 4e9)
-    return found, f"a model of {parameters(found).total / 1e6:,.0f} M parameters ({found.layers} x {found.width})"
+    if not 1 - NEAR < parameters(found).total / wanted < 1 + NEAR:
+        raise Problem(
+            f"{text} parameters: the nearest shape known has {parameters(found).total / 1e6:,.1f} M; give a folder with config.json"
+        )
+    return found, f"Winnow's own shape of {parameters(found).total / 1e6:,.0f} M parameters ({found.layers} x {found.width})"
 
 
 def _table(found: dict[str, Any], quant: str, kv: str) -> Table:

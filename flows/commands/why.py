@@ -71,7 +71,9 @@ def _print(page: Found, way: list[Step], text: bool) -> None:
 def _measured(verdict: dict[str, Any]) -> str:
     parts = []
     if "reason_value" in verdict:
-        parts.append(f"measured {verdict['reason_value']:.6g}, threshold {verdict.get('reason_threshold', float('nan')):.6g}")
+        parts.append(f"measured {verdict['reason_value']:.6g}")
+        if "reason_threshold" in verdict:
+            parts[-1] += f", threshold {verdict['reason_threshold']:.6g}"
     if "reason_detail" in verdict:
         parts.append(escape(visible(_short(verdict["reason_detail"]))))
     return f"  ({'; '.join(parts)})" if parts else ""

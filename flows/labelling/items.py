@@ -2,7 +2,7 @@
 
 In: shards with the columns of stages/alignment/rollout.py, of an arena also `model`. Out: `Item`s, those that were asked first. Answers
 that have no end or are not in the layout of chats are left out, for as a message of a conversation they would be something else; of equal
-answers one is kept.
+answers one is kept. Of more answers than are shown some are drawn, for each item anew: of an arena every model has its turn.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import polars as pl
 
 from models.chat.conversation import ASSISTANT, Message
 from models.chat.fields import fields
+from storage.canonical import digest
 from storage.problem import Problem
 from storage.shards import read_shard
 from storage.snapshot import Snapshot
@@ -35,6 +36,7 @@ class Answered:
 @dataclass(frozen=True)
 class Item:
     id: str
+    """Of the prompt and these answers: other answers to the same prompt are another item."""
     prompt: tuple[dict[str, Any], ...]
     """Messages, as models/chat/fields.py has them."""
     answers: tuple[Answered, ...]
@@ -92,6 +94,9 @@ def _items(rows: pl.DataFrame, most: int) -> Iterable[Item]:
             message = Message(ASSISTANT, row["answer"].strip(), row["thinking"])
             if message.content or message.thinking:
                 answers.setdefault((row.get("model"), message), Answered(message, row.get("model")))
-        several = list(answers.values())[:most]
+        every = list(answers.values())
+        places = sorted(random.Random(str(identity)).sample(range(len(every)), min(most, len(every))))
+        several = tuple(every[place] for place in places)
         if len({one.message for one in several}) > 1:
-            yield Item(str(identity), tuple(some["messages"][0].to_list()), tuple(several))
+            said = digest([[one.model, fields(one.message)] for one in several], 8)
+            yield Item(f"{identity}-{said}", tuple(some["messages"][0].to_list()), several)

@@ -23,6 +23,8 @@ from storage.shards import encode
 
 
 class SimulateConfig(Config):
+    """Which made-up web, and how much of it."""
+
     seed: int = Field(default=1, ge=0)
     """Which world, and which pages about it."""
     pages: int = Field(default=3000, ge=20, le=1_000_000)

@@ -42,10 +42,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import polars as pl
-import torch
 from pydantic import Field
 
 from models.chat.conversation import PYTHON, SEARCH, SYSTEM, USER, Call, Message
@@ -71,14 +70,16 @@ from stages.posttraining.world.conversations import SEARCH as FINDING
 from stages.posttraining.world.made import BESIDE
 from stages.posttraining.world.questions import unknowing
 from stages.posttraining.world.searching import Searching, world_index, world_tool
+from stages.pretraining.start import deterministic
 from stages.stage import Config, Input, Stage
 from storage.problem import Problem
 from storage.shards import encode, read_parquet
 
 TASK = "chat"
-RETRIEVAL = "retrieval"
+Kind = Literal["fact", "retrieval", "multi_turn", "unknown", "arithmetic", "python", "search", "idle", "repeat", "identity"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+RETRIEVAL: Kind = "retrieval"
 """The never-asked facts once more, with `search` listed."""
-KINDS = ("fact", RETRIEVAL, "multi_turn", "unknown", "arithmetic", "python", "search", "idle", "repeat", "identity")
 LEAST_ANSWER = 16
 """Tokens that must be left for an answer; a question that leaves fewer is not asked."""
 ROWS: dict[str, pl.DataType] = {
@@ -102,6 +103,8 @@ class EvaluateChatConfig(Config):
     """Of the draws at a temperature above 0."""
     temperature: float = Field(0.0, ge=0)
     """0: the likeliest token each time."""
+    kinds: tuple[Kind, ...] = KINDS
+    """What is asked for."""
     questions: int = Field(0, ge=0)
     """Most questions of each kind and part; 0 = all that the artifact has."""
     max_tokens: int = Field(200, ge=1)
@@ -112,6 +115,8 @@ class EvaluateChatConfig(Config):
     """Passages of a search result, as in the conversations."""
     characters: int = Field(240, ge=50, le=10_000)
     """Of a search result, as in the conversations."""
+    rows: int = Field(32, ge=1)
+    """Answers that are written at a time: sums round differently in another company."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Type of the mathematics."""
 
@@ -124,12 +129,16 @@ def run(inputs: Mapping[str, Any], out: Path, config: EvaluateChatConfig) -> dic
 
 def evaluate(inputs: Mapping[str, Any], out: Path, config: EvaluateChatConfig, compute: Compute) -> dict[str, Any]:
     """The job. Back: every rate, by part and metric."""
-    torch.use_deterministic_algorithms(True)
+    deterministic(compute)
     model, tokenizer = opened(inputs["model"], EvaluateBaseConfig(precision=config.precision), compute)
     world = truth(facts.read(inputs["crawl"]))
     tests = asked(inputs["conversations"], config.questions)
-    tests = pl.concat([tests, looked_up(tests)])
+    tests = pl.concat([tests, looked_up(tests)]).filter(pl.col("kind").is_in(config.kinds))
     kinds = [kind for kind in KINDS if (tests["kind"] == kind).any()]
+    if not kinds:
+        raise Problem(
+            f"the test questions have none of the kinds {', '.join(config.kinds) or '(none)'}; expected some: see `kinds`"
+        )
     tables: dict[str, pl.DataFrame] = {}
     with Python() as python:
         tools = [python_tool(python)]
@@ -235,7 +244,7 @@ def _table(
         requests.append(Request(tokens, config.max_tokens, sampling, tokenizer.stops, config.seed + number, answer=answer))
         made.append(calls)
         rows.append({name: row[name] for name in ("id", *BESIDE)} | {"question": before[-1].content})
-    for row, calls, completion in zip(rows, made, generate(model, requests), strict=True):
+    for row, calls, completion in zip(rows, made, generate(model, requests, config.rows), strict=True):
         turn = Turn(generated(completion.tokens, tokenizer), calls)
         question = Question(*(row[name] for name in ("kind", "part", "subject", "attribute", "expected")))
         row["answer"] = turn.answer
@@ -287,4 +296,4 @@ def _rates(rows: pl.DataFrame) -> Iterator[tuple[str, str, list[bool]]]:
     yield "all", "finished", rows["finished"].to_list()
 
 
-EVALUATE_CHAT = Stage(name="evaluate_chat", version=2, run=run, config=EvaluateChatConfig, shape="whole")
+EVALUATE_CHAT = Stage(name="evaluate_chat", version=3, run=run, config=EvaluateChatConfig, shape="whole")

@@ -78,7 +78,7 @@ def read(given: Path | Input) -> list[Question]:
 
 def _questions(path: Path) -> Iterator[Question]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(f"cannot read {path}: {error}. Expected a .jsonl file in UTF-8") from error
     for number, line in enumerate(lines, 1):

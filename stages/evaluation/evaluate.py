@@ -42,6 +42,7 @@ from stages.evaluation.memorisation import MemorisationConfig, memorisation
 from stages.evaluation.prompted import PromptedConfig, prompted
 from stages.evaluation.report import About, report
 from stages.job import run_job
+from stages.pretraining.start import deterministic
 from stages.stage import Config, Input, Stage
 from storage.problem import Problem
 from storage.shards import encode, read_parquet
@@ -78,7 +79,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: EvaluateBaseConfig) -> dic
 
 def evaluate(inputs: Mapping[str, Any], out: Path, config: EvaluateBaseConfig, compute: Compute) -> dict[str, Any]:
     """The job. Back: the measures that a person asks for first."""
-    torch.use_deterministic_algorithms(True)
+    deterministic(compute)
     model, tokenizer = opened(inputs["model"], config, compute)
     tasks, missing = planned(inputs, model, tokenizer, config)
     results = {}

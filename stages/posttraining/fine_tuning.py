@@ -59,7 +59,7 @@ class Moves(Config):
     @model_validator(mode="after")
     def _possible(self) -> Moves:
         if self.lora is not None and self.optimizer == "muon":
-            raise ValueError("optimizer muon and lora are both given; adapters are trained with adamw: leave optimizer out")
+            raise ValueError("optimizer muon and lora are both given; adapters are trained with adamw: give that, or null")
         self.over(1)
         return self
 

@@ -14,7 +14,7 @@ In: `files`, a file or a folder of them (JSON, JSON lines, Parquet). Out: shards
 | unreadable | a line that is no JSON |
 | unrecognised, preference, several_calls, unreadable_call, unreadable_tools, not_text | no conversation can be made of the row |
 | empty, unknown_role, system_not_first, two_assistant_turns, ... | the conversation is unsound: models/chat/conversation.py |
-| no_answer | the assistant says nothing that could be learnt |
+| no_answer | the assistant says nothing that could be learnt; no reason where `answered` is false |
 
 A row's own `id` is kept where it is a text that no row before it had; else the id is a digest of the file and the row's number.
 """
@@ -32,7 +32,7 @@ from pydantic import Field
 
 from stages.posttraining.conversations import CONVERSATIONS, rows_of, splits
 from stages.posttraining.files import ENDINGS, is_readable, rows
-from stages.posttraining.loaders import Loaded, load
+from stages.posttraining.loaders import EXPECTED, Loaded, load
 from stages.stage import REASON, Config, Input, Stage
 from storage.canonical import digest
 from storage.problem import Problem
@@ -49,6 +49,8 @@ class ImportConversationsConfig(Config):
 
     validation: float = Field(0.01, ge=0, le=0.5)
     """Share of the conversations that is kept for validation."""
+    answered: bool = True
+    """Rows in which the assistant says nothing are dropped; false: they are kept, for what reads prompts alone, such as PPO."""
 
 
 def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig)
     given = files_of(inputs["files"])
     for source, path in given.items():
         known = digest([source, content_digest(path)], 16)
-        numbered = enumerate(load_with_id(path))
+        numbered = enumerate(load_with_id(path, config.answered))
         for part in count():
             if not (some := [*islice(numbered, PART)]):
                 break
@@ -74,8 +76,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig)
     if not kept:
         most = max(reasons, key=lambda reason: reasons[reason], default="they are empty")
         raise Problem(
-            f"found no conversation in the {total:,} rows of {', '.join(given)}; most often: {most}. Expected rows with messages, "
-            "conversations, instruction and output, prompt and completion, or question and answer"
+            f"found no conversation in the {total:,} rows of {', '.join(given)}; most often: {most}. Expected rows with {EXPECTED}"
         )
     return {"rows": total, "conversations": kept, "dropped": dict(sorted(reasons.items()))}
 
@@ -94,11 +95,11 @@ def files_of(given: Path | Input) -> dict[str, Path]:
     return readable
 
 
-def load_with_id(path: Path) -> Iterator[tuple[str | None, Loaded]]:
+def load_with_id(path: Path, answered: bool = True) -> Iterator[tuple[str | None, Loaded]]:
     """Each row, and the id that it brings."""
     for row in rows(path):
         own = row.get("id") if isinstance(row, Mapping) else None
-        yield (own if isinstance(own, str) and own else None), load(row)
+        yield (own if isinstance(own, str) and own else None), load(row, answered)
 
 
 def unique(own: str | None, otherwise: str, seen: set[str]) -> str:

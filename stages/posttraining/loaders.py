@@ -8,6 +8,8 @@
 | prompt_completion | prompt, completion (or response), each a text or a list of messages |
 | question_answer | question, answer: GSM8K, whose calculator notes `<<48/2=24>>` are left out |
 
+Where prompts alone are enough, conversations without an answer are read as well, and rows of one field: prompt, question or instruction.
+
 Beside any of them: `system` (or system_prompt) is the system message, `tools` are listed in it. Rows with `chosen` and `rejected` are
 preferences, two answers of which one is better: no conversation, and told so.
 """
@@ -41,13 +43,13 @@ class Loaded:
     detail: str | None = None
 
 
-def load(row: Any) -> Loaded:
-    """Never raises: a row that is no conversation has a reason."""
+def load(row: Any, answered: bool = True) -> Loaded:
+    """Never raises: a row that is no conversation has a reason. `answered`: whether the assistant has to say something."""
     if isinstance(row, Unread):
         return Loaded(reason="unreadable", detail=row.why)
     if not isinstance(row, Mapping):
         return Loaded(reason="unrecognised", detail=f"the row is {type(row).__name__}; expected an object")
-    name, read = shape(row)
+    name, read = shape(row, answered)
     messages: tuple[Message, ...] = ()
     try:
         messages = _with_system(row, read(row))
@@ -55,12 +57,12 @@ def load(row: Any) -> Loaded:
         return Loaded((), name, unfit.reason, unfit.detail)
     if found := fault(messages):
         return Loaded(messages, name, found.reason, found.detail)
-    if not any(message.role == ASSISTANT for message in messages):
+    if answered and not any(message.role == ASSISTANT for message in messages):
         return Loaded(messages, name, "no_answer", "the assistant says nothing; expected a turn of it to learn")
     return Loaded(messages, name)
 
 
-def shape(row: Row) -> tuple[str | None, Callable[[Row], tuple[Message, ...]]]:
+def shape(row: Row, answered: bool = True) -> tuple[str | None, Callable[[Row], tuple[Message, ...]]]:
     """The shape's name, and what reads it."""
     if _has(row, "chosen") and _has(row, "rejected"):
         return "preference", _preference
@@ -74,11 +76,18 @@ def shape(row: Row) -> tuple[str | None, Callable[[Row], tuple[Message, ...]]]:
     ):
         if _has(row, asked) and any(_has(row, answer) for answer in answers):
             return name, read
+    for name in () if answered else ("instruction", "prompt", "question"):
+        if _has(row, name):
+            return "prompt", partial(_prompt, name)
     return None, _unrecognised
 
 
 def _turns(name: str, row: Row) -> tuple[Message, ...]:
     return turns(row[name])
+
+
+def _prompt(name: str, row: Row) -> tuple[Message, ...]:
+    return (Message(USER, row[name]),) if isinstance(row[name], str) else turns(row[name])
 
 
 def _has(row: Row, name: str) -> bool:
@@ -107,9 +116,8 @@ def _alpaca(row: Row) -> tuple[Message, ...]:
 
 
 def _prompt_completion(row: Row) -> tuple[Message, ...]:
-    prompt, completion = row["prompt"], row["completion"] if _has(row, "completion") else row["response"]
-    before = (Message(USER, prompt),) if isinstance(prompt, str) else turns(prompt)
-    return before + ((_said(completion),) if isinstance(completion, str) else turns(completion))
+    completion = row["completion"] if _has(row, "completion") else row["response"]
+    return _prompt("prompt", row) + ((_said(completion),) if isinstance(completion, str) else turns(completion))
 
 
 def _question_answer(row: Row) -> tuple[Message, ...]:

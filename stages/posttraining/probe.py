@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-import torch
 from pydantic import Field
 
 from models.chat.conversation import USER, Message
@@ -45,6 +44,7 @@ from stages.evaluation.likelihood import beginning
 from stages.evaluation.prompted import BETWEEN, HEAD
 from stages.job import run_job
 from stages.posttraining.world.questions import phrasings, unknowing
+from stages.pretraining.start import deterministic
 from stages.stage import Config, Stage
 from storage.problem import Problem
 from storage.shards import encode
@@ -102,7 +102,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ProbeConfig) -> dict[str, 
 
 def probe(inputs: Mapping[str, Any], out: Path, config: ProbeConfig, compute: Compute) -> dict[str, Any]:
     """The job. Back: numbers of facts, known ones, and mean share of right answers. Raises Problem where there is nothing to ask."""
-    torch.use_deterministic_algorithms(True)
+    deterministic(compute)
     model, tokenizer = opened(inputs["model"], EvaluateBaseConfig(precision=config.precision), compute)
     every = [fact for fact in known_facts.read(inputs["crawl"]) if fact.attribute in config.attributes]
     if not every:

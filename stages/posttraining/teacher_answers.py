@@ -53,5 +53,5 @@ def run(inputs: Mapping[str, Any], out: Path, config: TeacherAnswersConfig) -> d
 
 
 TEACHER_ANSWERS = Stage(
-    name="teacher_answers", version=1, run=run, config=TeacherAnswersConfig, adds=CONVERSATIONS, filters=True, shape="whole"
+    name="teacher_answers", version=2, run=run, config=TeacherAnswersConfig, adds=CONVERSATIONS, filters=True, shape="whole"
 )

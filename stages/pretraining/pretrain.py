@@ -100,8 +100,8 @@ class PretrainConfig(Config):
     """Where that shape is to differ."""
     steps: int | None = Field(default=None, ge=1)
     """Updates of the weights; null: by `tokens`."""
-    tokens: int | None = Field(default=None, ge=1)
-    """Tokens to read, rounded up to whole steps; null: by `steps`. 5,000,000 if both are null."""
+    tokens: int = Field(default=5_000_000, ge=1)
+    """Tokens to read, rounded up to whole steps; passed over where `steps` is given."""
     rows: int = Field(default=16, ge=1)
     """Rows of a step, over all processes."""
     mixture: dict[str, float] = {}
@@ -157,8 +157,6 @@ class PretrainConfig(Config):
     def _sound(self) -> PretrainConfig:
         if self.preset not in PRESETS:
             raise ValueError(f"no preset is called {self.preset!r}; expected one of {', '.join(PRESETS)}")
-        if self.steps is not None and self.tokens is not None:
-            raise ValueError(f"steps {self.steps} and tokens {self.tokens} are both given; expected one of them")
         if any(not 0 < weight < float("inf") for weight in self.mixture.values()):
             raise ValueError(f"mixture {self.mixture}; expected positive numbers. To leave a corpus out, do not pack it")
         self.plan(row_length=1)
@@ -167,8 +165,7 @@ class PretrainConfig(Config):
 
     def plan(self, row_length: int) -> Schedule:
         """Over all steps."""
-        budget = 5_000_000 if self.tokens is None else self.tokens
-        steps = self.steps or -(-budget // (self.rows * row_length))
+        steps = self.steps or -(-self.tokens // (self.rows * row_length))
         return Schedule(steps, self.schedule, self.warmup, self.decay, self.floor)
 
 

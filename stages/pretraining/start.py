@@ -21,8 +21,16 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 def exact(compute: Compute) -> None:
     """The number of threads, and the same sums each time."""
     torch.set_num_threads(compute.threads_each)  # the environment alone is held to the number of cores
-    torch.use_deterministic_algorithms(True)
+    deterministic(compute)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+
+
+def deterministic(compute: Compute) -> None:
+    """The same sums each time, on the same device with the same threads."""
+    if compute.compile:
+        torch.use_deterministic_algorithms(True)
+    else:
+        torch.set_deterministic_debug_mode("error")  # the same without the compiler, whose import takes a second
 
 
 def compiled(model: Transformer) -> None:

@@ -64,6 +64,8 @@ Mask = npt.NDArray[np.bool_]
 
 
 class RecallConfig(Config):
+    """How a search is measured, and what the tool shows of it."""
+
     k: tuple[int, ...] = Field(default=(1, 5, 10), min_length=1)
     """How many chunks are looked at."""
     shown: int = Field(default=3, ge=1, le=100)

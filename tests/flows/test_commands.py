@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import typer
 from rich.console import Console
@@ -24,9 +25,13 @@ from flows.materialize import materialize
 from flows.parameters import parameters
 from stages.corpus.simulate import SIMULATE, SimulateConfig
 from storage.problem import Problem
+from storage.runs import RunRecord
+from storage.shards import write_shard
+from storage.snapshot import Snapshot
 from storage.store import Store
 from tests.flows.conftest import Winnow
 from tests.flows.toy import context
+from tests.storage.viewer.conftest import make_store
 
 TAKE_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
@@ -86,6 +91,13 @@ def test_tables_of_different_columns_are_shown_one_by_one(simulated: tuple[str, 
         called("show", artifact, "--where", "nowhere = 1", "--store", store)
 
 
+def test_numbered_files_of_a_whole_stage_are_shown_as_one_table(tmp_path: Path) -> None:
+    make_store(str(tmp_path))
+    lines = called("show", "report", "--where", "miles > 1", "--sample", "5", "--store", str(tmp_path))
+    assert "2 rows match" in lines
+    assert [line for line in lines if line.startswith("miles ")] == ["miles 2", "miles 3"]
+
+
 def test_a_wrong_condition_names_the_columns_once(corpus_store: Path) -> None:
     with pytest.raises(Problem, match="Columns: ") as problem:
         called("show", "c4", "--where", "nowhere = 1", "--store", str(corpus_store))
@@ -129,6 +141,27 @@ def test_why_takes_a_part_that_one_page_has_and_lists_the_pages_of_another(corpu
         called("why", "", *store)
     with pytest.raises(Problem, match="no page of run"):
         called("why", "no such page", *store)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "said"), [(None, "(measured 404; HTTP 404)"), (299.0, "(measured 404, threshold 299; HTTP 404)")]
+)
+def test_why_speaks_of_a_threshold_where_there_is_one(tmp_path: Path, threshold: float | None, said: str) -> None:
+    store, run = Store(str(tmp_path)), RunRecord("corpus", {})
+    columns = {
+        "id": pl.String(),
+        "reason": pl.String(),
+        "reason_value": pl.Float64(),
+        "reason_threshold": pl.Float64(),
+        "reason_detail": pl.String(),
+    }
+    page = pl.DataFrame([("a-page", "status", 404.0, threshold, "HTTP 404")], columns, orient="row")
+    file = write_shard(store, "records/0123456789ab", "a-p0000-00000000.parquet", page, columns, "o0")
+    snapshot = Snapshot.of("records", "0123456789ab", [file])
+    snapshot.seal(store)
+    run.add("records", snapshot, {}, False, 1.0)
+    run.finish(store, "completed")
+    assert any(line.endswith(said) for line in called("why", "a-page", "--store", str(tmp_path)))
 
 
 def test_lineage_takes_every_way_of_naming_an_artifact(corpus_store: Path) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from flows.demo import DemoParameters, as_shipped
 from flows.floors import Floor, hold
+from flows.parameters import parameters
 from stages.alignment.grpo import GrpoConfig
 from stages.compute import Compute
 from storage.artifact import resolve
@@ -42,6 +43,7 @@ TINY: dict[str, Any] = {
     "evaluate_before": {"questions": 1, "max_tokens": 8},
     "evaluate_first": {"questions": 1, "max_tokens": 8},
     "evaluate_chat": {"questions": 2, "max_tokens": 8},
+    "evaluate_manners": {"questions": 1, "max_tokens": 8},
     "evaluate_aligned": {"questions": 1, "max_tokens": 8},
     "sft_manners": LITTLE | {"steps": 20},
     "rollouts": {"select": {"split": "train", "kinds": ["fact", "unknown"], "count": 60}, "samples": 4, "tokens": 24},
@@ -149,3 +151,14 @@ def test_a_floor_or_a_ceiling_that_is_missed_fails_with_what_was_reached() -> No
 def test_floors_are_for_the_settings_as_shipped_wherever_it_runs_and_however_far() -> None:
     assert as_shipped(DemoParameters(until="base", seeds=3, longer=True, store="elsewhere", compute=Compute(threads=1)))
     assert not as_shipped(DemoParameters(grpo=GrpoConfig(steps=3)))
+
+
+def test_a_section_given_in_part_keeps_the_demos_own_values_of_the_rest() -> None:
+    given = parameters(DemoParameters, None, ["sft.rows=8", "rollouts.select.count=5", "pretrain.steps=7"], {})
+    own = DemoParameters()
+    assert given.sft == own.sft.model_copy(update={"rows": 8})
+    assert given.rollouts.select == own.rollouts.select.model_copy(update={"count": 5})
+    assert given.rollouts.samples == own.rollouts.samples
+    assert given.pretrain.plan(row_length=256).steps == 7, "the demo's own budget of tokens is passed over"
+    with pytest.raises(Problem, match=r"sft\.row; did you mean rows"):
+        parameters(DemoParameters, None, ["sft.row=8"], {})

@@ -112,6 +112,19 @@ def test_a_fault_beside_fails_the_run(tmp_path: Path, environment: dict[str, str
     assert (record.state, record.artifacts) == ("failed", {})
 
 
+def test_after_a_fault_beside_no_further_step_begins(tmp_path: Path, environment: dict[str, str]) -> None:
+    def fail(run: Run) -> None:
+        begun = run.beside(lambda: run.task("first", lambda context: numbers(context, {"a.warc": ["no number"]})))
+        with pytest.raises(Exception, match="no number"):
+            begun.result()
+        run.task("second", lambda context: numbers(context, {"a.warc": [1]}))
+
+    with pytest.raises(Exception, match="no number"):
+        run_of(fail, tmp_path, environment["PREFECT_API_URL"])
+    [record] = records(Store(str(tmp_path)))
+    assert (record.state, record.artifacts) == ("failed", {})
+
+
 def test_ctrl_c_also_ends_a_run_with_a_private_server_at_once(tmp_path: Path) -> None:
     """A terminal interrupts the server too; a run whose server is gone before it has reported its end tries for minutes."""
     private = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}

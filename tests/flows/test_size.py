@@ -46,6 +46,8 @@ def test_people_read_a_table() -> None:
     assert "6.9 M parameters" in shown or "6.8 M parameters" in shown
     assert "weights, Q4_K_M" in shown
     assert " 80 GB: up to 512 tokens of context" in shown
+    assert "trained for" not in shown
+    assert "The model was trained for 131,072 tokens" in called("llama-3.1-8b", "--context", "500000")
     assert "Training, 1 x 512 tokens at once" in shown
 
 
@@ -74,6 +76,9 @@ def test_a_number_of_parameters_stands_for_a_shape_of_that_size() -> None:
 def test_what_is_meant_by_a_wrong_argument_is_asked() -> None:
     with pytest.raises(Problem, match="expected one of F32, F16"):
         called("small", "--quant", "Q9")
+    for many in ("1M", "99999999999T"):
+        with pytest.raises(Problem, match=f"{many} parameters: the nearest shape known has"):
+            called(many)
     with pytest.raises(Problem, match="expected one of f32, f16"):
         called("small", "--kv", "q9")
     with pytest.raises(Problem, match=r"'gpt-9' is no model folder.*llama-3.1-8b"):

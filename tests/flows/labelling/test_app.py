@@ -159,12 +159,62 @@ def test_items_are_prompts_with_different_answers_that_came_to_their_end(tmp_pat
     ]  # fmt: skip
     snapshot = rollouts(tmp_path, rows)
     found = items(Store(str(tmp_path)), snapshot, 3, 0)
-    assert [one.id for one in found] == ["a", "d"]
-    assert [one.message.content for one in found[0].answers] == ["Yes.", "No.", "Maybe."]
+    assert [one.id[:2] for one in found] == ["a-", "d-"]
+    assert len({one.message.content for one in found[0].answers} & {"Yes.", "No.", "Maybe.", "Never."}) == 3
     assert [one.message.thinking for one in found[1].answers] == ["one", "two"]
     assert len(items(Store(str(tmp_path)), snapshot, 3, 1)) == 1
     with pytest.raises(Problem, match="no prompt with two different answers"):
         items(Store(str(tmp_path / "same")), rollouts(tmp_path / "same", rows[5:7]), 3, 0)
+
+
+def test_other_answers_to_the_same_prompt_are_another_item(tmp_path: Path) -> None:
+    def found(name: str, *texts: str, most: int = 4) -> Item:
+        asked = [fields(Message(USER, "Question?"))]
+        rows = [
+            {"id": "a", "sample": sample, "messages": asked, "answer": text, "finish_reason": "stop", "faults": []}
+            for sample, text in enumerate(texts)
+        ]
+        [one] = items(Store(str(tmp_path / name)), rollouts(tmp_path / name, rows), most, 0)
+        return one
+
+    texts = ("Yes.", "No.", "Perhaps.")
+    first, again, others, fewer = (
+        found("a", *texts),
+        found("b", *texts),
+        found("c", "Yes.", "Never.", "Maybe."),
+        found("d", *texts, most=2),
+    )
+    assert first.id == again.id
+    assert len({first.id, others.id, fewer.id}) == 3
+    path = tmp_path / "judged.jsonl"
+    page, _ = client(path, given=[first])
+    judge(page, first, "1,2,3")
+    for one in (others, fewer):
+        page, desk = client(path, given=[one])
+        assert desk.next([]) == one
+        judge(page, one, ",".join("1" * len(one.answers)))
+        assert "Ann" in page.get("/report").text
+    assert len(read(path)) == 3
+
+
+def test_of_an_arena_every_model_has_its_turn(tmp_path: Path) -> None:
+    asked = [fields(Message(USER, "Question?"))]
+    rows = [
+        {
+            "id": f"{number}",
+            "sample": 0,
+            "messages": asked,
+            "answer": f"I am {model}.",
+            "finish_reason": "stop",
+            "faults": [],
+            "model": model,
+        }
+        for number in range(40)
+        for model in "abcde"
+    ]
+    found = items(Store(str(tmp_path)), rollouts(tmp_path, rows, model=pl.String()), 3, 0)
+    assert {len(one.answers) for one in found} == {3}
+    assert {answer.model for one in found for answer in one.answers} == set("abcde")
 
 
 def test_answers_of_different_models_are_told_apart_even_where_they_are_equal(tmp_path: Path) -> None:
