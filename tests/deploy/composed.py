@@ -125,7 +125,7 @@ class Composed:
     def stop(self, service: str) -> None:
         process = self.processes.pop(service)
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
     def kill(self, service: str) -> None:
         """As when its machine loses power: the process and all below it, at once."""

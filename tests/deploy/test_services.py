@@ -50,12 +50,12 @@ class Up:
         address = f"http://127.0.0.1:{self.services.ports['4200']}/api/{path}"
         data = None if method == "GET" else json.dumps(body or {}).encode()
         given = {"Content-Type": "application/json"} | (self.headers if headers is None else headers)
-        with urllib.request.urlopen(urllib.request.Request(address, data, given, method=method), timeout=30) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, data, given, method=method), timeout=90) as answer:
             return json.loads(answer.read() or b"null")
 
     def view(self, path: str, **headers: str) -> str:
         request = urllib.request.Request(f"http://127.0.0.1:{self.services.ports['4280']}/{path}", headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=90) as answer:
             return str(answer.read().decode())
 
     def deployments(self) -> dict[str, dict[str, Any]]:

@@ -255,7 +255,7 @@ def in_terminal(arguments: Sequence[str], steps: Sequence[tuple[str, bytes]]) ->
     else:
         run.kill()
     os.close(ours)
-    return seen, run.wait(timeout=10)
+    return seen, run.wait(timeout=60)
 
 
 @pytest.mark.slow

@@ -241,9 +241,9 @@ def test_in_a_terminal_progress_is_live_and_ctrl_c_says_how_to_go_on(tmp_path: P
             pressed = time.monotonic()
             os.write(ours, b"\x03")
     os.close(ours)
-    assert run.wait(timeout=10) == 130, seen[-3000:]
+    assert run.wait(timeout=60) == 130, seen[-3000:]
     assert pressed
-    assert time.monotonic() - pressed < 20
+    assert time.monotonic() - pressed < 60
     assert "demo: stopped; what is finished is kept, run the same command again to go on" in seen
     assert "Traceback" not in seen
     assert "Error logging to API" not in seen

@@ -62,8 +62,8 @@ def stopped(order: signal.Signals, store: Path, environment: dict[str, str], scr
     assert run.poll() is None
     children = psutil.Process(run.pid).children(recursive=True)
     os.killpg(run.pid, order)
-    assert run.wait(timeout=30) == -order
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert run.wait(timeout=60) == -order
+    assert psutil.wait_procs(children, timeout=60)[1] == []
     [record] = records(Store(str(store)))
     assert (record.state, list(record.artifacts)) == ("cancelled", ["numbers"])
 

@@ -30,7 +30,7 @@ def answer(port: int, path: str) -> str:
     deadline = time.monotonic() + 60
     while True:
         try:
-            with DIRECT.open(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+            with DIRECT.open(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
                 return str(response.read().decode())
         except OSError:
             if time.monotonic() > deadline:
@@ -54,7 +54,7 @@ def test_it_answers_and_ends_on_sigterm(root: Path, made: dict[str, Snapshot]) -
         assert answer(port, "/health") == "ok\n"
         assert 'href="http://127.0.0.1:4200"' in answer(port, "/")
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         assert process.returncode in (0, -signal.SIGTERM)
         assert process.stderr
         assert "Traceback" not in process.stderr.read()
@@ -74,7 +74,7 @@ def test_it_ends_with_the_process_that_started_it(root: Path, made: dict[str, Sn
         assert answer(port, "/health") == "ok\n"
         parent.kill()
         with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.wait_procs([viewer], timeout=10)
+            psutil.wait_procs([viewer], timeout=60)
         assert not viewer.is_running() or viewer.status() == psutil.STATUS_ZOMBIE
 
 
