@@ -28,7 +28,6 @@ from flows.materialize import Context, explained, materialize
 from flows.progress import Event
 from flows.watch import Watch, artifact_key
 from stages.stage import Config, Stage
-from storage.locks import lock
 from storage.runs import RunRecord
 from storage.store import Store
 
@@ -241,21 +240,13 @@ def open_run(flow: str, parameters: dict[str, Any], mechanics: Mechanics) -> Ite
     engine: Engine = (
         RayEngine(mechanics.address, mechanics.workers) if mechanics.engine == "ray" else LocalEngine(mechanics.workers)
     )
-    with Bar() as bar, lock(store, record.lock, bar.say), ThreadPoolExecutor(1, "beside") as threads:
-        record.save(store)
-        run = Run(record, store, engine, bar, threads)
+    with Bar() as bar, ThreadPoolExecutor(1, "beside") as threads:
         try:
-            yield run
-            for begun in run.begun:
-                begun.result()
-        except BaseException as error:
-            # Ctrl-C and what Prefect makes of SIGTERM are no Exceptions. A store that is full or gone cannot take the record: the error
-            # at hand says so better than another one would.
-            with contextlib.suppress(Exception):
-                record.finish(store, "failed" if isinstance(error, Exception) else "cancelled")
-            raise
-        else:
-            record.finish(store, "completed")
+            with record.kept(store, bar.say):
+                run = Run(record, store, engine, bar, threads)
+                yield run
+                for begun in run.begun:
+                    begun.result()
         finally:
             engine.close()  # ends what is still done beside
             threads.shutdown(cancel_futures=True)

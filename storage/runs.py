@@ -9,14 +9,14 @@ import json
 import platform
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from storage.locks import held
+from storage.locks import held, lock
 from storage.snapshot import Snapshot
 from storage.store import Store
 
@@ -61,6 +61,21 @@ class RunRecord:
         self.state = state
         self.finished = datetime.now(UTC).isoformat(timespec="seconds")
         self.save(store)
+
+    @contextlib.contextmanager
+    def kept(self, store: Store, waiting: Callable[[str], None]) -> Iterator[None]:
+        """Within the block the record says that the run is at work; whatever ends the block, it says how."""
+        with lock(store, self.lock, waiting):
+            self.save(store)
+            try:
+                yield
+            except BaseException as error:
+                # Ctrl-C and what Prefect makes of SIGTERM are no Exceptions. A store that is full or gone cannot take the record: the error
+                # at hand says so better than another one would.
+                with contextlib.suppress(Exception):
+                    self.finish(store, "failed" if isinstance(error, Exception) else "cancelled")
+                raise
+            self.finish(store, "completed")
 
 
 def state_of(store: Store, record: RunRecord) -> str:

@@ -1,6 +1,8 @@
 """`winnow ask MODEL QUESTION --corpus ARTIFACT`: a chat model answers from what a search in a corpus finds, and the sources are named."""
 
 import json
+import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +19,7 @@ from flows.stored import stored
 from flows.work import Artifact, open_side
 from storage.artifact import resolve
 from storage.problem import Problem
+from storage.runs import RunRecord
 from storage.snapshot import Snapshot
 from storage.store import Store
 
@@ -102,17 +105,21 @@ def index_files(store: Store, corpus: str, embedder: Path | None, progress: Cons
     snapshot = resolve(store, corpus)
     if snapshot.stage != INDEX.name:
         given: dict[str, Given] = {"docs": stored(store, corpus), **({"embedder": embedder} if embedder else {})}
+        record = RunRecord("index", {"corpus": snapshot.reference, **({"embedder": str(embedder)} if embedder else {})})
         engine = LocalEngine(1)
         say = progress.print
+        begun = time.monotonic()
+        with ExitStack() as ends:
+            ends.callback(engine.close)
 
-        def advance(stage: str, done: int, total: int) -> None:
-            if not done:
-                say(f"making an index of {snapshot.reference}, once", soft_wrap=True)
+            def advance(stage: str, done: int, total: int) -> None:
+                if not done:
+                    say(f"making an index of {snapshot.reference}, once", soft_wrap=True)
+                    ends.enter_context(record.kept(store, say))  # a run only where there is something to do
 
-        try:
-            snapshot = materialize(Context(store, engine, say, advance), INDEX, IndexConfig(), None, given).snapshot
-        finally:
-            engine.close()
+            index = materialize(Context(store, engine, say, advance), INDEX, IndexConfig(), None, given)
+            record.add(INDEX.name, index.snapshot, dict(index.inputs), index.cached, time.monotonic() - begun)
+            snapshot = index.snapshot
     return local(store, snapshot)
 
 

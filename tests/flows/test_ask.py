@@ -19,6 +19,7 @@ from models.tokenizer.load import made
 from models.tokenizer.reserved import RESULT_END, SEARCH, SEARCH_END, TURN_END
 from stages.stage import Stage
 from storage.problem import Problem
+from storage.runs import records
 from storage.store import Store
 from tests.flows.toy import NoConfig, context
 from tests.models.chat.tools.walking import walking
@@ -84,6 +85,10 @@ def test_the_answer_comes_with_its_sources_and_the_index_is_made_once(store: Sto
     assert "making an index of" not in second.stderr
     assert second.stdout.splitlines()[:3] == ["owl.", "", "[1] https://b.example  b"]
     index = next(iter((Path(store.root) / "index").iterdir())).name
+    [run] = records(store)  # of the first time alone
+    assert (run.flow, run.state, run.parameters) == ("index", "completed", {"corpus": pages.snapshot.reference})
+    assert run.artifacts["index"].reference.startswith(f"index/{index}")
+    assert run.artifacts["index"].inputs == {"docs": pages.snapshot.reference}
     again = json.loads(called(store, *given[:2], "--corpus", f"index/{index}", "--json").stdout)
     assert again == found
 
