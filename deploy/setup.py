@@ -37,14 +37,16 @@ def main() -> None:
             one.full_name: known_schedules(client, one.full_name)
             for one in deployments(os.environ["WINNOW_STORE"], os.environ["WINNOW_CRAWL"])
         }
-        prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-        subprocess.run([*prefect, "deploy", "--all", "--prefect-file", "deploy/prefect.yaml"], check=True)
-        for name, schedules in kept.items():
-            if schedules is not None:
-                deployment = client.read_deployment_by_name(name)
-                for shipped in deployment.schedules:
-                    client.delete_deployment_schedule(deployment.id, shipped.id)
-                client.create_deployment_schedules(deployment.id, schedules)
+        try:
+            command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deploy/prefect.yaml"]
+            subprocess.run(command, check=True)
+        finally:  # half of them may be registered
+            for name, schedules in kept.items():
+                if schedules is not None:
+                    deployment = client.read_deployment_by_name(name)
+                    for one in deployment.schedules:
+                        client.delete_deployment_schedule(deployment.id, one.id)
+                    client.create_deployment_schedules(deployment.id, schedules)
 
 
 if __name__ == "__main__":

@@ -78,9 +78,10 @@ def compare(row: Any) -> Compared:
         return Compared(reason="unreadable", detail=row.why)
     if not isinstance(row, Mapping):
         return Compared(reason="unrecognised", detail=f"the row is {type(row).__name__}; expected an object")
-    row = known(row)
-    name, annotator = shape(row), _text(row.get("annotator"))
+    name, annotator = None, _text(row.get("annotator"))
     try:
+        row = known(row)
+        name = shape(row)
         pairs = _ranking(row) if name == "ranking" else (_pair(row, name),)
     except Unfit as unfit:
         return Compared((), name, annotator, unfit.reason, unfit.detail)

@@ -32,7 +32,7 @@ from pydantic import Field
 
 from stages.posttraining.conversations import CONVERSATIONS, rows_of, splits
 from stages.posttraining.files import ENDINGS, is_readable, rows
-from stages.posttraining.loaders import EXPECTED, Loaded, load
+from stages.posttraining.loaders import Loaded, expected, load
 from stages.stage import REASON, Config, Input, Stage
 from storage.canonical import digest
 from storage.problem import Problem
@@ -76,7 +76,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig)
     if not kept:
         most = max(reasons, key=lambda reason: reasons[reason], default="they are empty")
         raise Problem(
-            f"found no conversation in the {total:,} rows of {', '.join(given)}; most often: {most}. Expected rows with {EXPECTED}"
+            f"found no conversation in the {total:,} rows of {', '.join(given)}; most often: {most}. Expected rows with {expected(config.answered)}"
         )
     return {"rows": total, "conversations": kept, "dropped": dict(sorted(reasons.items()))}
 
@@ -136,7 +136,7 @@ def content_digest(path: Path) -> str:
 
 IMPORT_CONVERSATIONS = Stage(
     name="import_conversations",
-    version=1,
+    version=2,
     run=run,
     config=ImportConversationsConfig,
     adds=CONVERSATIONS,

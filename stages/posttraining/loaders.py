@@ -8,7 +8,8 @@
 | prompt_completion | prompt, completion (or response), each a text or a list of messages |
 | question_answer | question, answer: GSM8K, whose calculator notes `<<48/2=24>>` are left out |
 
-Where prompts alone are enough, conversations without an answer are read as well, and rows of one field: prompt, question or instruction.
+Where prompts alone are enough, rows whose answer is missing or empty are read as well: instruction (with its input and history), prompt
+or question are what is asked.
 
 Beside any of them: `system` (or system_prompt) is the system message, `tools` are listed in it. Rows with `chosen` and `rejected` are
 preferences, two answers of which one is better: no conversation, and told so.
@@ -30,7 +31,11 @@ from stages.posttraining.unfit import Unfit
 
 Row = Mapping[str, Any]
 _CALCULATED = re.compile(r"<<[^<>\n]*>>")
-EXPECTED = "messages; conversations; instruction and output; prompt and completion; or question and answer"
+_EXPECTED = "messages; conversations; instruction and output; prompt and completion; or question and answer"
+
+
+def expected(answered: bool) -> str:
+    return _EXPECTED if answered else f"{_EXPECTED}; an instruction, prompt or question alone is enough"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,13 @@ def load(row: Any, answered: bool = True) -> Loaded:
         messages = _with_system(row, read(row))
     except Unfit as unfit:
         return Loaded((), name, unfit.reason, unfit.detail)
+    if (
+        not answered
+        and len(messages) > 1
+        and messages[-1] == Message(ASSISTANT, messages[-1].content)
+        and not messages[-1].content.strip()
+    ):
+        messages = messages[:-1]
     if found := fault(messages):
         return Loaded(messages, name, found.reason, found.detail)
     if answered and not any(message.role == ASSISTANT for message in messages):
@@ -78,8 +90,8 @@ def shape(row: Row, answered: bool = True) -> tuple[str | None, Callable[[Row], 
             return name, read
     for name in () if answered else ("instruction", "prompt", "question"):
         if _has(row, name):
-            return "prompt", partial(_prompt, name)
-    return None, _unrecognised
+            return "prompt", _instruction if name == "instruction" else partial(_prompt, name)
+    return None, partial(_unrecognised, answered)
 
 
 def _turns(name: str, row: Row) -> tuple[Message, ...]:
@@ -101,18 +113,21 @@ def _preference(row: Row) -> tuple[Message, ...]:
     )
 
 
-def _unrecognised(row: Row) -> tuple[Message, ...]:
-    raise Unfit("unrecognised", f"the fields are {', '.join(map(str, row)) or 'none'}; expected {EXPECTED}")
+def _unrecognised(answered: bool, row: Row) -> tuple[Message, ...]:
+    raise Unfit("unrecognised", f"the fields are {', '.join(map(str, row)) or 'none'}; expected {expected(answered)}")
 
 
-def _alpaca(row: Row) -> tuple[Message, ...]:
+def _instruction(row: Row) -> tuple[Message, ...]:
     history = row.get("history") or []
     if not isinstance(history, Sequence) or any(not isinstance(pair, Sequence) or len(pair) != 2 for pair in history):
         raise Unfit("unrecognised", "history is no list of pairs; expected what was asked and what was answered")
     before = [message for asked, answered in history for message in (Message(USER, text(asked)), _said(text(answered)))]
     asked, given = text(row["instruction"]), text(row.get("input") or "")
-    answer = row["output"] if _has(row, "output") else row["response"]
-    return (*before, Message(USER, f"{asked}\n\n{given}" if given.strip() else asked), _said(text(answer)))
+    return (*before, Message(USER, f"{asked}\n\n{given}" if given.strip() else asked))
+
+
+def _alpaca(row: Row) -> tuple[Message, ...]:
+    return (*_instruction(row), _said(text(row["output"] if _has(row, "output") else row["response"])))
 
 
 def _prompt_completion(row: Row) -> tuple[Message, ...]:

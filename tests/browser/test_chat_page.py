@@ -169,6 +169,7 @@ def test_a_key_is_asked_for_and_a_refusal_is_told(chromium: "Browser") -> None:
             page.locator("#key").fill(key)
             page.locator("#key").press("Tab")
             page.wait_for_function("text => text ? note.textContent.includes(text) : !note.textContent", arg=seen)
+        page.locator("#left option").first.wait_for(state="attached")  # before that nobody is there to answer
         say(page, "The owl sees the moon. " * 20)
         assert "context is 40 tokens" in str(answered(page).locator(".wrong").first.text_content())
         page.reload()

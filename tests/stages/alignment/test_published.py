@@ -40,6 +40,7 @@ TIES: dict[str, dict[str, Any]] = {
     "Nectar": {**ROWS["Nectar"], "answers": [{"answer": text, "rank": 1} for text in (GOOD, BAD)]},
     "HelpSteer2": {**ROWS["HelpSteer2"], "preference_strength": 0},
     "Arena": {**ROWS["Arena"], "winner": "tie (bothbad)"},
+    "AlpacaFarm": {**ROWS["AlpacaFarm"], "preference": 1.5},
 }
 
 
@@ -51,6 +52,40 @@ def test_the_better_answer_is_chosen(name: str) -> None:
 @pytest.mark.parametrize("name", TIES)
 def test_where_none_is_better_it_is_a_tie(name: str) -> None:
     assert compare(TIES[name]).reason == "tie"
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("SafeRLHF", {"better_response_id": 1.0}),  # floats: a column with a gap
+        ("SafeRLHF", {"better_response_id": "1"}),
+        ("AlpacaFarm", {"preference": 2.0}),
+        ("SHP", {"labels": True}),
+    ],
+)
+def test_a_number_is_read_however_it_is_written(name: str, verdict: dict[str, Any]) -> None:
+    assert compare(ROWS[name] | verdict).pairs == (PAIR,)
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [("SafeRLHF", {"better_response_id": 2}), ("AlpacaFarm", {"preference": 1.98}), ("Arena", {"winner": "model_c"})],
+)
+def test_a_verdict_that_says_nothing_is_told_and_no_tie(name: str, verdict: dict[str, Any]) -> None:
+    found = compare(ROWS[name] | verdict)
+    assert found.reason == "unrecognised"
+    assert repr(next(iter(verdict.values()))) in str(found.detail)
+
+
+def test_what_says_which_is_chosen_needs_no_verdict() -> None:
+    for name in ("Nectar", "HelpSteer2", "Arena"):
+        assert compare(TIES[name] | {"prompt": ASK, "chosen": GOOD, "rejected": BAD}).pairs == (PAIR,)
+
+
+def test_the_tools_of_what_was_asked_are_listed() -> None:
+    tools = [{"type": "function", "function": {"name": "find", "description": "Finds things"}}]
+    [pair] = compare(ROWS["OpenAI"] | {"input": ROWS["OpenAI"]["input"] | {"tools": tools}}).pairs
+    assert "find" in pair.prompt[0].content
 
 
 @pytest.mark.parametrize("name", ROWS)

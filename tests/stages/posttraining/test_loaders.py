@@ -110,13 +110,25 @@ def test_any_other_row_has_a_reason(row: Any, reason: str, detail: str) -> None:
         {"prompt": [{"role": "user", "content": "Hi"}]},
         {"messages": [{"role": "user", "content": "Hi"}]},
         {"conversations": [{"from": "human", "value": "Hi"}]},
+        {"prompt": "Hi", "completion": ""},
+        {"instruction": "Hi", "output": " "},
+        {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": ""}]},
     ],
 )
 def test_what_is_not_answered_is_a_conversation_where_prompts_are_enough(row: Any) -> None:
-    assert load(row).reason in ("unrecognised", "no_answer")
+    assert load(row).reason in ("unrecognised", "no_answer", "empty")
     assert load(row, answered=False).messages == (ASKED,)
     assert load(row, answered=False).reason is None
-    assert load({"text": "Once"}, answered=False).reason == "unrecognised"
+
+
+def test_an_instruction_alone_has_its_input_and_what_was_said_before() -> None:
+    row = {"instruction": "Shorten:", "input": "The owl flew.", "history": [["Hi", "Hello"]]}
+    assert load(row, answered=False).messages == (ASKED, SAID, Message("user", "Shorten:\n\nThe owl flew."))
+
+
+def test_what_would_have_been_read_is_told() -> None:
+    assert "prompt or question alone" in str(load({"text": "Once"}, answered=False).detail)
+    assert "alone" not in str(load({"text": "Once"}).detail)
 
 
 def test_what_is_unsound_keeps_its_messages_to_be_looked_at() -> None:
