@@ -21,7 +21,7 @@ from stages.alignment.evaluate_reasoning import EVALUATE_REASONING, EvaluateReas
 from stages.alignment.grpo import GRPO, GrpoConfig
 from stages.alignment.import_preferences import IMPORT_PREFERENCES, ImportPreferencesConfig
 from stages.alignment.ppo import PPO, PpoConfig
-from stages.alignment.problems import PROBLEMS, ProblemsConfig
+from stages.alignment.problems import PROBLEMS, SPLITS, ProblemsConfig
 from stages.alignment.reference_logprobs import REFERENCE_LOGPROBS, ReferenceLogprobsConfig
 from stages.alignment.rejection import REJECTION, RejectionConfig
 from stages.alignment.render_preferences import RENDER_PREFERENCES, RenderPreferencesConfig
@@ -106,7 +106,16 @@ def preferences(run: Run, p: AlignSettings) -> Dataset:
 def problems(run: Run, p: AlignSettings) -> Dataset:
     if not p.problems:
         return run.stage(PROBLEMS, p.make_problems)
-    return _given(run, p.problems, "problems") or run.stage(PROBLEMS, p.make_problems, files=_files(p.problems))
+    if given := _given(run, p.problems, "problems"):
+        return given
+    made = run.stage(PROBLEMS, p.make_problems, files=_files(p.problems))
+    for split in SPLITS:
+        if not made.snapshot.stats[split]:
+            raise Problem(
+                f"problems: {p.problems} has none for {split}; expected both: files whose names hold train and test, or rows enough that "
+                "one in eight can be kept for tests"
+            )
+    return made
 
 
 def _given(run: Run, text: str, what: str) -> Dataset | None:

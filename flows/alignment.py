@@ -182,7 +182,8 @@ def make_aligned(
         "reward_model": reward,
         "model": grpo,
     }
-    return scores, models
+    in_order = sorted(scores, key=lambda name: (ALIGNED_MOMENTS.index(name.partition("/")[0]), name))  # not by who ended first
+    return {name: scores[name] for name in in_order}, models
 
 
 def reached(scores: Mapping[str, Dataset], made: Mapping[str, Dataset]) -> dict[str, float]:

@@ -15,10 +15,12 @@
 As a module (`python -m flows.served STORE CRAWL`) it is the process that starts the runs, each as a process of its own.
 """
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
 import psutil
@@ -43,7 +45,7 @@ from flows.release import release
 from flows.server import TAG
 from flows.tokenizer import tokenizer
 
-END_SECONDS = 10  # a run that is stopped ends within one
+END_SECONDS = 20  # a run that is stopped ends within one, if the server takes its last words
 # Two runs of one flow would only wait for each other's locks: the second one queues instead.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
@@ -106,15 +108,26 @@ def main() -> None:
             serving.join(timeout=0.5)
     finally:
         end_runs()
+    if not serving.is_alive():
+        sys.exit(1)  # its words are on stderr
 
 
 def end_runs() -> None:
-    """Stop the runs that are under way; while they end, the thread that serves tells the server so."""
-    below = psutil.Process().children(recursive=True)
-    for run in psutil.Process().children():
-        run.terminate()
-    for one in psutil.wait_procs(below, timeout=END_SECONDS)[1]:
-        one.kill()
+    """Stop the runs that are under way, and those that the thread that serves still starts; while they end, it tells the server so."""
+    told: set[psutil.Process] = set()
+    below: set[psutil.Process] = set()
+    end = time.monotonic() + END_SECONDS
+    while time.monotonic() < end:
+        below.update(psutil.Process().children(recursive=True))
+        for run in set(psutil.Process().children()) - told:
+            told.add(run)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                run.terminate()
+        if not psutil.wait_procs(below, timeout=0.5)[1]:
+            return
+    for one in below:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 if __name__ == "__main__":

@@ -32,5 +32,5 @@ def settings(model: type[BaseModel], own: BaseModel | None = None, before: str =
 
 
 def printed(model: type[BaseModel], as_json: bool) -> str:
-    found = list(settings(model))
+    found = [one for one in settings(model) if one.name != "store"]  # that is --store
     return json.dumps([asdict(one) for one in found]) if as_json else "\n".join(one.line() for one in found)

@@ -92,7 +92,7 @@ def up(store: str, crawl: str, prefect_port: int, viewer_port: int) -> Iterator[
         for process in reversed(processes.values()):
             process.terminate()
             try:
-                process.wait(timeout=15)
+                process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
 

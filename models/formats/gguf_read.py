@@ -60,7 +60,9 @@ def open_gguf(path: Path) -> Opened:
         found[name] = cast(Kind, kind)
     try:
         shape = _shape(path, metadata, tensors)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except Unusable:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
         raise Unusable(
             f"{path}: the metadata are not those of a model ({type(error).__name__}: {error}); copy it anew"
         ) from error

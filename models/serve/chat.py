@@ -154,8 +154,10 @@ class Chat:
             said[-1] = _cut(said[-1], self.asked.stop)
         call = said[-1].call
         calls = []
-        if call is not None and call.tool in self.client and reason == "stop":
+        if call is not None and call.text.strip() and call.tool in self.client and reason == "stop":
             reason = "tool_calls"
+            if fault([Message(USER, "?"), *said]) is not None:
+                said = [replace(said[-1], content=_content(said))]
             text = arguments(call.tool, call.text, self.client[call.tool])
             function = {"name": call.tool, "arguments": text}
             calls = [{"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": function}]
@@ -191,8 +193,12 @@ def _whole(said: list[Message]) -> list[Message]:
     turn = [*said[:-1], *([last] if last.content.strip() or last.thinking is not None else [])]
     if turn and fault([Message(USER, "?"), *turn, Message(USER, "?")]) is None:
         return turn
-    content = "".join(one.content for one in said if one.role == ASSISTANT)
+    content = _content(said)
     return [Message(ASSISTANT, content)] if content.strip() else []
+
+
+def _content(said: list[Message]) -> str:
+    return "".join(one.content for one in said if one.role == ASSISTANT)
 
 
 def _cut(message: Message, stops: tuple[str, ...]) -> Message:

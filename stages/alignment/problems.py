@@ -3,7 +3,8 @@
 In: `crawl`, if given, the artifact of `simulate`: its people are in the stories; `files`, if given, a file or folder of rows with question
 and answer as GSM8K has them ("... #### 72"), which are asked instead of the sums, or beside them. Out: `train-00000.parquet` and `test-00000.parquet`, rows of the one schema of conversations
 (stages/posttraining/conversations.py) with the columns of `world/made.py`: what the user asks, a worked answer, and in `expected` the
-number. `part` is the difficulty, "1 step" to "6 steps", or the file's name without the words train and test: gsm8k_train.jsonl is "gsm8k".
+number. `part` is the difficulty, "1 step" to "6 steps", or the file's name without the words train and test and a shard's number:
+gsm8k_train.jsonl is "gsm8k".
 
 Sums are those of the world's conversations (stages/posttraining/world/arithmetic.py), which a model fine-tuned on these can begin to
 solve: chains of +-1..9. Problems of the split `test` are among the one in eight that no conversation for training has, nor a problem of
@@ -39,7 +40,7 @@ from storage.shards import encode, file_stem
 
 TRAIN, TEST = SPLITS = ("train", "test")
 _TEST = re.compile(r"(?<![a-z])test(?![a-z])")
-_SPLIT = re.compile(r"[/_. -]*(?<![a-z])(?:train|test)(?![a-z])", re.IGNORECASE)
+_SPLIT = re.compile(r"[/_. -]*(?:(?<![a-z])(?:train|test)(?![a-z])|(?<![0-9])[0-9]+-of-[0-9]+)", re.IGNORECASE)
 PROBLEM = "problem"
 """The kind of those of files."""
 ROUNDS = 20

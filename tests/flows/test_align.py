@@ -93,6 +93,13 @@ def test_problems_are_made_asked_before_and_after_and_what_was_drawn_can_be_read
     assert beside["evaluate_reasoning_before"]["cached"]
 
 
+def test_problems_without_tests_are_refused_before_anything_is_drawn(winnow: Winnow, folder: Path) -> None:
+    few = folder / "few_train.jsonl"
+    few.write_text('{"question": "How much is 4 + 1?", "answer": 5}\n')
+    done = winnow(*command(folder, method="grpo", problems=str(few)), code=2)
+    assert "few_train.jsonl has none for test" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

@@ -231,7 +231,7 @@ def test_ctrl_c_and_sigterm_stop_everything_and_the_runs_say_so(order: signal.Si
             word for one in below for word in one.cmdline()
         }
         up.process.send_signal(order)
-        said, _ = up.process.communicate(timeout=60)
+        said, _ = up.process.communicate(timeout=120)
         assert up.process.returncode == 130
         assert psutil.wait_procs(below, timeout=60)[1] == []
         assert not (tmp_path / ".winnow/up.json").exists()
@@ -240,6 +240,37 @@ def test_ctrl_c_and_sigterm_stop_everything_and_the_runs_say_so(order: signal.Si
     assert record.state == "cancelled"
     with sqlite3.connect(tmp_path / ".winnow/prefect/prefect.db") as database:
         assert database.execute("select state_type from flow_run where id = ?", [run]).fetchone() == ("CRASHED",)
+
+
+def test_runs_are_ended_whichever_end_by_themselves_or_begin_meanwhile() -> None:
+    script = """
+import subprocess, threading
+import psutil
+from flows.served import end_runs
+
+def start(words):
+    one = subprocess.Popen(["sh", "-c", words], stdout=subprocess.PIPE)
+    one.stdout.readline()  # it runs
+    return one
+
+quick = start("echo; exec sleep 600")
+slow = start("trap 'sleep 2; exit' TERM; echo; while :; do sleep 0.1; done")
+begun = []
+threading.Thread(target=lambda: (quick.wait(), begun.append(start("echo; exec sleep 600")))).start()
+terminate = psutil.Process.terminate
+
+def too_late(run):
+    if run.pid == quick.pid:
+        quick.kill()
+        quick.wait()
+    terminate(run)
+
+psutil.Process.terminate = too_late
+end_runs()
+print(len(begun), psutil.Process().children(recursive=True))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "1 []\n"
 
 
 def schedules(up: Up, name: str) -> list[tuple[Any, bool, Any]]:
@@ -264,7 +295,7 @@ def test_schedules_are_as_they_were_left_when_it_starts_again(tmp_path: Path) ->
         ]
         registered = up.deployment("weekly")["updated"]
         up.process.send_signal(signal.SIGINT)
-        up.process.wait(timeout=60)
+        up.process.wait(timeout=120)
     with started(tmp_path) as up:
         until(lambda: up.deployment("weekly")["updated"] != registered)  # the last one
         assert [schedules(up, name) for name in names] == left

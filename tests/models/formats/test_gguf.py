@@ -164,7 +164,7 @@ def test_what_is_wrong_with_a_file_is_said(tokenizer: Tokenizer, tmp_path: Path)
         with pytest.raises(Unusable, match="cut short or no GGUF file"):
             open_gguf(path)
     path.write_bytes(whole.replace(b"qwen3", b"qwen9"))
-    with pytest.raises(Unusable, match="architecture is 'qwen9'"):
+    with pytest.raises(Unusable, match=r"gguf: the architecture is 'qwen9'"):
         open_gguf(path)
     path.write_bytes(whole.replace(b"token_embd", b"token_embx"))
     with pytest.raises(Unusable, match=r"the metadata are not those of a model \(KeyError: 'token_embd"):
@@ -191,7 +191,7 @@ def test_positions_that_are_stretched_otherwise_are_refused(tokenizer: Tokenizer
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        with pytest.raises(Unusable, match=rf"llama\.{name} is {value}; expected"):
+        with pytest.raises(Unusable, match=rf"^[^(]*llama\.{name} is {value}; expected"):
             open_gguf(tmp_path / "other.gguf")
 
 

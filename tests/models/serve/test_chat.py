@@ -116,6 +116,21 @@ def test_a_function_is_called_by_the_client_and_the_turn_goes_on_with_its_result
     assert (on.choices[0].message.content, on.choices[0].finish_reason) == ("owl", "stop")
 
 
+@pytest.mark.parametrize("said", ["", " "])
+def test_a_call_of_nothing_is_no_call(tokenizer: Tokenizer, said: str) -> None:
+    walk = [SEPARATOR, PYTHON, *([said] if said else []), PYTHON_END]
+    with serving(served("says", tokenizer, walks(tokenizer, walk))) as client:
+        asked: Any = {
+            "model": "says",
+            "temperature": 0,
+            "max_tokens": 40,
+            "tools": [{"type": "function", "function": {"name": "python"}}],
+        }
+        [choice] = client.chat.completions.create(messages=ASKS, **asked).choices
+        assert (choice.finish_reason, choice.message.tool_calls) == ("stop", None)
+        assert choice.messages == []  # type: ignore[attr-defined]
+
+
 def test_what_breaks_in_the_middle_of_a_stream_is_told_in_it(caller: openai.OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(*given: Any) -> str:
         raise AttributeError

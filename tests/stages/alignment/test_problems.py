@@ -77,6 +77,17 @@ def test_rows_of_gsm8k_are_read_with_their_numbers(tmp_path: Path) -> None:
     assert made(tmp_path / "both", {"files": files}, beside_files=True, steps=(6,), train=3, test=4)[0] == {"train": 5, "test": 5}
 
 
+def test_files_are_called_by_what_is_neither_their_split_nor_their_number(tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    for name in ("main/train-00000-of-00001", "main/test-00000-of-00001", "train-00001-of-00002", "add-1_train"):
+        path = files / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(GSM8K[0]))
+    _, train, test = made(tmp_path / "out", {"files": files})
+    assert sorted(train["part"]) == ["add-1", "problems", "problems"]
+    assert test["part"].to_list() == ["problems"]
+
+
 def test_an_answer_may_be_a_number(tmp_path: Path) -> None:
     file = tmp_path / "train.jsonl"
     file.write_text('{"question": "How much is 4 + 1?", "answer": 5}\n{"question": "And a half?", "answer": 4.5}\n')
