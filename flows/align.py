@@ -7,6 +7,7 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
+from pydantic import Field
 from rich.markup import escape
 
 from flows.identity import Dataset, Given
@@ -24,7 +25,7 @@ from stages.alignment.ppo import PPO, PpoConfig
 from stages.alignment.problems import PROBLEMS, SPLITS, ProblemsConfig
 from stages.alignment.reference_logprobs import REFERENCE_LOGPROBS, ReferenceLogprobsConfig
 from stages.alignment.rejection import REJECTION, RejectionConfig
-from stages.alignment.render_preferences import RENDER_PREFERENCES, RenderPreferencesConfig
+from stages.alignment.render_preferences import LEAST, RENDER_PREFERENCES, RenderPreferencesConfig
 from stages.alignment.reward_model import REWARD_MODEL, RewardModelConfig
 from stages.compute import Compute
 from stages.evaluation.scorecard import SCORECARD, ScorecardConfig
@@ -50,7 +51,7 @@ class AlignSettings(Parameters):
     """Of ppo: what is asked, as far as the user's last turn: a file or folder of conversations (.json, .jsonl, .parquet), or an artifact."""
     problems: str = ""
     """Of grpo and rejection: a file or folder of problems as GSM8K has them, or an artifact; empty: sums of graded difficulty, made anew."""
-    row_length: int = 0
+    row_length: int = Field(default=0, ge=0, le=1 << 20)
     """Longest tokens of a prompt with its answer, in `render_preferences`; 0: the model's context, 1,024 at most."""
     import_preferences: ImportPreferencesConfig = ImportPreferencesConfig()
     reference_logprobs: ReferenceLogprobsConfig = ReferenceLogprobsConfig()
@@ -147,7 +148,13 @@ def by_preferences(run: Run, p: AlignSettings, model: Given, pairs: Dataset) -> 
     """The steps from preferences on."""
     compute = p.compute.given()
     length = p.row_length or min(context_of(run.store, model), LONGEST)
+    if length < LEAST:
+        raise Problem(f"row_length is {length}; expected {LEAST} tokens or more, or 0 for the model's context")
     rendered = run.stage(RENDER_PREFERENCES, RenderPreferencesConfig(row_length=length), pairs, tokenizer=model)
+    if not rendered.snapshot.kept:
+        raise Problem(
+            f"no pair is left to learn from: {rendered.snapshot.rows:,} were dropped, as `winnow show {rendered.snapshot.reference}` shows; a row has {length} tokens (row_length)"
+        )
     if p.method == "reward_model":
         scores = run.stage(REWARD_MODEL, p.reward_model, preferences=rendered, model=model, compute=compute)
         show(run, scores, "reward-model", "How well the reward model tells better answers")

@@ -83,7 +83,8 @@ def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
     what = error["msg"].removeprefix("Value error, ")
     if not where:
         return what
-    return f"the parameter {where} is {error['input']!r:.80}: {what[0].lower()}{what[1:]}"
+    found = "" if isinstance(error["input"], dict | BaseModel) else f" is {error['input']!r:.80}"
+    return f"the parameter {where}{found}: {what[0].lower()}{what[1:]}"
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:

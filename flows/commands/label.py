@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def label(
-    rollouts: Annotated[str, typer.Argument(help="Answers to judge: an artifact of the stages rollouts or arena.")],
+    rollouts: Annotated[
+        str, typer.Argument(help="Answers to judge: an artifact of the stages rollouts, arena or evaluate_reasoning.")
+    ],
     name: Annotated[
         str, typer.Option("--name", help="Who judges; another name judges the same items anew, for agreement.")
     ] = "me",

@@ -119,6 +119,8 @@ def shape_called(text: str, store: str) -> tuple[Shape, str]:
 
 def _nearest(wanted: float, text: str) -> tuple[Shape, str]:
     """Of the shapes that depth alone decides, the one with the nearest number of parameters."""
+    if not wanted:
+        raise Problem(f"{text} parameters; expected some, such as 7B")
     vocabs = (32_768,) if wanted >= 5e7 else (8192, 16_384, 1024)
     depths = range(4, DEEPEST, 1 if wanted < 1e9 else 2)
     shapes = [replace(of_depth(depth, vocab=vocab, context=8192), tied=wanted < 4e9) for vocab in vocabs for depth in depths]

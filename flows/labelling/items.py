@@ -75,7 +75,7 @@ def items(store: Store, snapshot: Snapshot, most: int, count: int) -> list[Item]
     if not frames:
         raise Problem(
             f"{snapshot.reference} holds {', '.join(seen) or 'no rows'}, none with answers to prompts; expected an artifact of the stages "
-            f"`rollouts` or `arena`, with the columns {', '.join(COLUMNS)}"
+            f"`rollouts`, `arena` or `evaluate_reasoning`, with the columns {', '.join(COLUMNS)}"
         )
     found = list(_items(pl.concat(frames), most))
     if not found:

@@ -41,7 +41,7 @@ def invalid(error: ValidationError) -> Refused:
     if first["type"] == "extra_forbidden":
         return Refused(f"unknown parameter: {param}", param, "unknown_parameter")
     text = first["msg"].removeprefix("Value error, ")
-    found = "" if first["type"] == "missing" else f"; found {_short(first['input'])}"
+    found = "" if first["type"] == "missing" or not where else f"; found {_short(first['input'])}"
     return Refused(f"{param or 'the body'}: {text}{found}", param)
 
 

@@ -124,7 +124,11 @@ def _pair(row: Row, name: str | None) -> Pair:
 def _ranking(row: Row) -> tuple[Pair, ...]:
     answers = next(row[name] for name in _ANSWERS if _listed(row.get(name)))
     ranks = row["ranks"]
-    if not _listed(ranks) or len(ranks) != len(answers) or any(not isinstance(one, int | float) for one in ranks):
+    if (
+        not _listed(ranks)
+        or len(ranks) != len(answers)
+        or any(isinstance(one, bool) or not isinstance(one, int | float) for one in ranks)
+    ):
         raise Unfit("unrecognised", f"{len(answers)} answers with the ranks {ranks!r}; expected a number for each")
     order = ordered([float(one) for one in ranks])
     if not order:

@@ -53,6 +53,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportPreferencesConfig) -
     seen: set[str] = set()
     total = pairs = 0
     reasons: dict[str, int] = {}
+    details: dict[str, str] = {}
     given = files_of(inputs["files"])
     for source, path in given.items():
         known = digest([source, content_digest(path)], 16)
@@ -71,12 +72,14 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportPreferencesConfig) -
             (out / part_name(file_stem(source), part, [known])).write_bytes(encode(frame, IMPORTED))
             total += len(made)
             pairs += frame["reason"].null_count()
-            for reason in frame["reason"].drop_nulls():
+            for reason, detail in frame["reason", "reason_detail"].drop_nulls("reason").iter_rows():
                 reasons[reason] = reasons.get(reason, 0) + 1
+                details.setdefault(reason, detail)
     if not pairs:
         most = max(reasons, key=lambda reason: reasons[reason], default="they are empty")
+        such = f", such as: {details[most]}" if details.get(most) else ""
         raise Problem(
-            f"found no pair of answers in the {total:,} rows of {', '.join(given)}; most often: {most}. Expected {EXPECTED}"
+            f"found no pair of answers in the {total:,} rows of {', '.join(given)}; most often: {most}{such}. Expected {EXPECTED}"
         )
     return {"rows": total, "pairs": pairs, "dropped": dict(sorted(reasons.items()))}
 

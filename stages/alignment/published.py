@@ -18,6 +18,7 @@ A margin is read from none of them: their scores are not of one kind.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from stages.posttraining.unfit import Unfit
@@ -64,7 +65,11 @@ def known(row: Row) -> Row:
                 row = {**row, "prompt": row.get("history"), "history": None}
             return _judged(row, row[first], row[second], _better(verdict, row[verdict], says))
     strength = row.get("preference_strength")
-    if isinstance(strength, int | float) and row.get("response_1") is not None and row.get("response_2") is not None:
+    if strength is not None and row.get("response_1") is not None and row.get("response_2") is not None:
+        if isinstance(strength, bool) or not isinstance(strength, int | float) or not isfinite(strength):
+            raise Unfit(
+                "unrecognised", f"preference_strength is {strength!r}; expected a number, below zero where response_1 is better"
+            )
         return _judged(row, row["response_1"], row["response_2"], None if strength == 0 else int(strength > 0))
     return row
 

@@ -50,10 +50,14 @@ SIGNALS: dict[str, pl.DataType] = {"token_count": pl.Int64(), "left_out": pl.Int
 RENDERED = {name: PREFERENCES[name] for name in KEEPS} | ADDS
 
 
+LEAST = 8
+"""Tokens of a row."""
+
+
 class RenderPreferencesConfig(Config):
     """How long a prompt with an answer may be."""
 
-    row_length: int = Field(1024, ge=8, le=1 << 20)
+    row_length: int = Field(1024, ge=LEAST, le=1 << 20)
     """Most tokens of a prompt with an answer: the context of the models that are to read them, or less."""
 
 

@@ -58,6 +58,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig)
     seen: set[str] = set()
     total = kept = 0
     reasons: dict[str, int] = {}
+    details: dict[str, str] = {}
     given = files_of(inputs["files"])
     for source, path in given.items():
         known = digest([source, content_digest(path)], 16)
@@ -71,12 +72,14 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig)
             (out / part_name(file_stem(source), part, [known])).write_bytes(encode(frame, IMPORTED))
             total += frame.height
             kept += frame["reason"].null_count()
-            for reason in frame["reason"].drop_nulls():
+            for reason, detail in frame["reason", "reason_detail"].drop_nulls("reason").iter_rows():
                 reasons[reason] = reasons.get(reason, 0) + 1
+                details.setdefault(reason, detail)
     if not kept:
         most = max(reasons, key=lambda reason: reasons[reason], default="they are empty")
+        such = f", such as: {details[most]}" if details.get(most) else ""
         raise Problem(
-            f"found no conversation in the {total:,} rows of {', '.join(given)}; most often: {most}. Expected rows with {expected(config.answered)}"
+            f"found no conversation in the {total:,} rows of {', '.join(given)}; most often: {most}{such}. Expected rows with {expected(config.answered)}"
         )
     return {"rows": total, "conversations": kept, "dropped": dict(sorted(reasons.items()))}
 

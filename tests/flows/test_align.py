@@ -109,8 +109,12 @@ def test_problems_without_tests_are_refused_before_anything_is_drawn(winnow: Win
         ({"preferences": "judge@latest"}, "the parameter preferences is missing or wrong: no artifact 'judge@latest'"),
         ({"method": "ppo", "prompts": "judge@latest"}, "prompts: Of ppo: what is asked, as far as the user's last turn"),
         ({"method": "magic"}, "magic"),
+        ({"row_length": -1}, "the parameter row_length is -1"),
+        ({"row_length": 5}, "row_length is 5; expected 8 tokens or more"),
+        ({"row_length": 8}, "no pair is left to learn from: 40 were dropped"),
+        ({"dpo": {"loss": "ipo", "label_smoothing": 0.2}}, "the parameter dpo: loss ipo"),
     ],
 )
-def test_what_is_not_there_is_refused(winnow: Winnow, folder: Path, settings: dict[str, str], says: str) -> None:
+def test_what_is_not_there_is_refused(winnow: Winnow, folder: Path, settings: dict[str, Any], says: str) -> None:
     done = winnow(*command(folder, **settings), code=2)
     assert says in done.stderr

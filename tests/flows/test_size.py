@@ -79,6 +79,9 @@ def test_what_is_meant_by_a_wrong_argument_is_asked() -> None:
     for many in ("1M", "99999999999T"):
         with pytest.raises(Problem, match=f"{many} parameters: the nearest shape known has"):
             called(many)
+    for none in ("0", "0B"):
+        with pytest.raises(Problem, match=f"{none} parameters; expected some"):
+            called(none)
     with pytest.raises(Problem, match="expected one of f32, f16"):
         called("small", "--kv", "q9")
     with pytest.raises(Problem, match=r"'gpt-9' is no model folder.*llama-3.1-8b"):

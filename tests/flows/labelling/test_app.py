@@ -61,6 +61,18 @@ def test_a_judgement_is_kept_at_once_in_the_order_of_the_item_and_can_be_learnt_
     assert IMPORT_PREFERENCES.run({"files": path}, out, ImportPreferencesConfig())["pairs"] == 2
 
 
+def test_lines_that_are_no_judgements_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "judged.jsonl"
+    page, _ = client(path)
+    judge(page, ITEMS[1], "1,2,3")
+    whole = path.read_text()
+    [line] = whole.splitlines()
+    bad = [json.dumps(json.loads(line) | {"ranks": ranks}) for ranks in (5, "xyz", [1, None, 2], [1, 2], [True, False, True])]
+    path.write_text("\n".join([*bad, "{", *bad]) + "\n" + whole)
+    assert read(path) == [json.loads(line)]
+    assert "1 of 3 judged" in client(path)[0].get("/").text
+
+
 def test_it_goes_on_where_it_stopped_skips_and_goes_back(tmp_path: Path) -> None:
     path = tmp_path / "judged.jsonl"
     page, _ = client(path)

@@ -69,7 +69,12 @@ def test_a_number_is_read_however_it_is_written(name: str, verdict: dict[str, An
 
 @pytest.mark.parametrize(
     ("name", "verdict"),
-    [("SafeRLHF", {"better_response_id": 2}), ("AlpacaFarm", {"preference": 1.98}), ("Arena", {"winner": "model_c"})],
+    [
+        ("SafeRLHF", {"better_response_id": 2}),
+        ("AlpacaFarm", {"preference": 1.98}),
+        ("Arena", {"winner": "model_c"}),
+        ("HelpSteer2", {"preference_strength": float("nan")}),
+    ],
 )
 def test_a_verdict_that_says_nothing_is_told_and_no_tie(name: str, verdict: dict[str, Any]) -> None:
     found = compare(ROWS[name] | verdict)

@@ -131,7 +131,9 @@ def test_what_cannot_be_read_at_all_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(whole[:-12])
     with pytest.raises(Problem, match=r"a.jsonl.gz is cut short or damaged"):
         imported(tmp_path / "a.jsonl.gz", out)
-    with pytest.raises(Problem, match=r"found no conversation in the 1 rows of b.jsonl; most often: preference"):
+    with pytest.raises(
+        Problem, match=r"found no conversation in the 1 rows of b.jsonl; most often: preference, such as: chosen and"
+    ):
         imported(written(tmp_path / "b.jsonl", [{"chosen": "a", "rejected": "b"}]), out)
 
 
