@@ -7,9 +7,10 @@
 | `0123456789ab` (or its first 4 or more digits) | a key, or a snapshot |
 | `c4/0123456789ab`, `c4/0123456789ab@ba9876543210` | exactly that, as run records and recipes write it |
 | `store/c4/0123456789ab` | a path to the folder |
-| any of these and `/model-Q4_K_M.gguf` | the one that has this file |
+| any of these and `/model-Q4_K_M.gguf` | the newest that has this file |
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -54,9 +55,10 @@ def resolve(store: Store, text: str) -> Snapshot:
     artifact, slash, file = text.rpartition("/")
     if slash and "." in file:
         found_in = resolve(store, artifact)
-        if all(one.name != file for one in found_in.files):
-            raise Problem(f"{found_in.reference} has no file {file!r}; it has: {', '.join(one.name for one in found_in.files)}")
-        return found_in
+        for one in (found_in, *_made(store, artifact)):
+            if any(known.name == file for known in one.files):
+                return one
+        raise Problem(f"{found_in.reference} has no file {file!r}; it has: {', '.join(one.name for one in found_in.files)}")
     known = stages(store)
     raise Problem(
         f"no artifact {text!r} in the store {store.url!r}. "
@@ -75,6 +77,15 @@ def _latest(store: Store, name: str) -> str | None:
             if made.reference.startswith(f"{name}/"):
                 return made.reference
     return None
+
+
+def _made(store: Store, stage: str) -> Iterator[Snapshot]:
+    """What runs made by that stage, the newest first."""
+    for record in records(store):
+        for made in record.artifacts.values():
+            if made.reference.startswith(f"{stage}/"):
+                with contextlib.suppress(Problem):
+                    yield resolve(store, made.reference)
 
 
 def _newest(store: Store, stage: str, key: str, snapshot: str | None, text: str) -> Snapshot:

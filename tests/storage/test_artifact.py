@@ -45,7 +45,16 @@ def test_a_file_stands_for_the_artifact_that_has_it(tmp_path: Path) -> None:
     record.save(store)
     for name in ("quantize", f"quantize/{'a' * 12}", f"{tmp_path}/quantize/{'a' * 12}"):
         assert resolve(store, f"{name}/my-Q8_0.gguf") == snapshot
-    with pytest.raises(Problem, match=r"has no file 'my-Q4_0.gguf'; it has: my-Q8_0.gguf"):
+    newer = Snapshot.of("quantize", "b" * 12, [File("other-Q8_0.gguf", 1, "1" * 64, None)], {})
+    newer.seal(store)
+    record = RunRecord("release", {"name": "other"}, id="2")
+    record.add("quantize", newer, {}, False, 1.0)
+    record.save(store)
+    assert resolve(store, "quantize") == resolve(store, "quantize/other-Q8_0.gguf") == newer
+    assert resolve(store, "quantize/my-Q8_0.gguf") == snapshot
+    with pytest.raises(Problem, match=r"has no file 'my-Q8_0.gguf'; it has: other-Q8_0.gguf"):
+        resolve(store, f"quantize/{'b' * 12}/my-Q8_0.gguf")
+    with pytest.raises(Problem, match=r"has no file 'my-Q4_0.gguf'; it has: other-Q8_0.gguf"):
         resolve(store, "quantize/my-Q4_0.gguf")
     with pytest.raises(Problem, match="no artifact 'quantise'"):
         resolve(store, "quantise/my-Q8_0.gguf")
