@@ -27,6 +27,7 @@ from models.chat.conversation import Message
 from stages.alignment.compared import EXPECTED, Compared, Pair, compare, judged_again
 from stages.alignment.preferences import PREFERENCES
 from stages.posttraining.conversations import rows_of, splits
+from stages.posttraining.dropped import Dropped
 from stages.posttraining.files import rows
 from stages.posttraining.import_conversations import PART, content_digest, files_of, unique
 from stages.stage import REASON, Config, Stage
@@ -52,8 +53,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportPreferencesConfig) -
     """Write the shards; rows and pairs. Raises Problem where a file cannot be read or none holds a pair."""
     seen: set[str] = set()
     total = pairs = 0
-    reasons: dict[str, int] = {}
-    details: dict[str, str] = {}
+    dropped = Dropped()
     given = files_of(inputs["files"])
     for source, path in given.items():
         known = digest([source, content_digest(path)], 16)
@@ -72,16 +72,12 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportPreferencesConfig) -
             (out / part_name(file_stem(source), part, [known])).write_bytes(encode(frame, IMPORTED))
             total += len(made)
             pairs += frame["reason"].null_count()
-            for reason, detail in frame["reason", "reason_detail"].drop_nulls("reason").iter_rows():
-                reasons[reason] = reasons.get(reason, 0) + 1
-                details.setdefault(reason, detail)
+            dropped.add(frame)
     if not pairs:
-        most = max(reasons, key=lambda reason: reasons[reason], default="they are empty")
-        such = f", such as: {details[most]}" if details.get(most) else ""
         raise Problem(
-            f"found no pair of answers in the {total:,} rows of {', '.join(given)}; most often: {most}{such}. Expected {EXPECTED}"
+            f"found no pair of answers in the {total:,} rows of {', '.join(given)}; most often: {dropped.most()}. Expected {EXPECTED}"
         )
-    return {"rows": total, "pairs": pairs, "dropped": dict(sorted(reasons.items()))}
+    return {"rows": total, "pairs": pairs, "dropped": dict(sorted(dropped.counts.items()))}
 
 
 def _frame(made: Sequence[tuple[str, Compared]], source: str, config: ImportPreferencesConfig) -> pl.DataFrame:

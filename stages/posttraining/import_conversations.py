@@ -31,6 +31,7 @@ import polars as pl
 from pydantic import Field
 
 from stages.posttraining.conversations import CONVERSATIONS, rows_of, splits
+from stages.posttraining.dropped import Dropped
 from stages.posttraining.files import ENDINGS, is_readable, rows
 from stages.posttraining.loaders import Loaded, expected, load
 from stages.stage import REASON, Config, Input, Stage
@@ -57,8 +58,7 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig)
     """Write the shards; rows and conversations. Raises Problem where a file cannot be read or none holds a conversation."""
     seen: set[str] = set()
     total = kept = 0
-    reasons: dict[str, int] = {}
-    details: dict[str, str] = {}
+    dropped = Dropped()
     given = files_of(inputs["files"])
     for source, path in given.items():
         known = digest([source, content_digest(path)], 16)
@@ -72,16 +72,12 @@ def run(inputs: Mapping[str, Any], out: Path, config: ImportConversationsConfig)
             (out / part_name(file_stem(source), part, [known])).write_bytes(encode(frame, IMPORTED))
             total += frame.height
             kept += frame["reason"].null_count()
-            for reason, detail in frame["reason", "reason_detail"].drop_nulls("reason").iter_rows():
-                reasons[reason] = reasons.get(reason, 0) + 1
-                details.setdefault(reason, detail)
+            dropped.add(frame)
     if not kept:
-        most = max(reasons, key=lambda reason: reasons[reason], default="they are empty")
-        such = f", such as: {details[most]}" if details.get(most) else ""
         raise Problem(
-            f"found no conversation in the {total:,} rows of {', '.join(given)}; most often: {most}{such}. Expected rows with {expected(config.answered)}"
+            f"found no conversation in the {total:,} rows of {', '.join(given)}; most often: {dropped.most()}. Expected rows with {expected(config.answered)}"
         )
-    return {"rows": total, "conversations": kept, "dropped": dict(sorted(reasons.items()))}
+    return {"rows": total, "conversations": kept, "dropped": dict(sorted(dropped.counts.items()))}
 
 
 def files_of(given: Path | Input) -> dict[str, Path]:

@@ -60,12 +60,7 @@ def load(row: Any, answered: bool = True) -> Loaded:
         messages = _with_system(row, read(row))
     except Unfit as unfit:
         return Loaded((), name, unfit.reason, unfit.detail)
-    if (
-        not answered
-        and len(messages) > 1
-        and messages[-1] == Message(ASSISTANT, messages[-1].content)
-        and not messages[-1].content.strip()
-    ):
+    if not answered and len(messages) > 1 and _silent(messages[-1]):
         messages = messages[:-1]
     if found := fault(messages):
         return Loaded(messages, name, found.reason, found.detail)
@@ -142,6 +137,10 @@ def _question_answer(row: Row) -> tuple[Message, ...]:
 def _said(content: str) -> Message:
     said, thought = parted(content)
     return Message(ASSISTANT, said, thought)
+
+
+def _silent(message: Message) -> bool:
+    return message == Message(ASSISTANT, message.content) and not message.content.strip()
 
 
 def _with_system(row: Row, messages: tuple[Message, ...]) -> tuple[Message, ...]:
